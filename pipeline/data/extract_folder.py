@@ -34,7 +34,7 @@ from features.photographs.recipe import Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, LARGE, Chosen
 from pipeline.data.folder import Scan, scan_folder
-from pipeline.data.folder_record import FolderRecord, refuse_strange_rules
+from pipeline.data.folder_record import FolderRecord, Told, refuse_others, refuse_strange_rules
 from pipeline.data.label_table import LabelRule
 from pipeline.groups.proposal_cache import doubts_of_groups, proposed_groups
 from pipeline.groups.rules import GroupRule, apply_rule
@@ -247,13 +247,13 @@ def prepare(data: Path, cache_path: Path, options: ExtractOptions) -> Ready:
     """
     known = _known(cache_path)
     noted = known.noted if known else FolderRecord()
+    told = Told(options.group_rule is not None, options.labels is not None)
     if known and not known.own:
-        refuse_strange_rules(
-            cache_path, noted,
-            groups_told=options.group_rule is not None, labels_told=options.labels is not None,
-        )  # fmt: skip
+        refuse_strange_rules(cache_path, noted, told)
     labels = options.labels or noted.labels
     scan = scan_folder(data, options.classes, labels)
+    if known:
+        refuse_others(cache_path, noted, told, absolute_name(data), scan.photographs)
     settings = _settings(known, options)
     look = options.look or (None if known or options.names_rows else CLOSE)
     views = options.views

@@ -10,7 +10,7 @@ from pathlib import Path
 from features.errors import DataError
 from features.files import address_of, is_address
 from features.photographs.file import Photograph
-from pipeline.data.class_words import split_of
+from pipeline.data.class_words import is_defective, is_healthy, split_of
 from pipeline.data.label_table import LabelRule, find_labels, read_labels, unclear_tables
 from pipeline.data.labels import Labels, count_labels
 from pipeline.data.layouts import Layout, read_layout
@@ -284,7 +284,22 @@ def _by_table(root: Path, met: Met, rule: LabelRule) -> tuple[Layout, Labels]:
     except DataError:  # a layout that says no classes needs none
         layout = Layout("", list(blank), list(blank))
     layout.notes.clear()
+    other = [
+        path
+        for path, label in zip(names, layout.label, strict=True)
+        if label and (said := table.label.get(path)) and _opposite(label, said)
+    ]
+    if other:
+        table.remarks.append(
+            f"the folders say the opposite of {len(other):,} photographs, such as {other[0]!r}, "
+            f"which {file} calls {table.label[other[0]]}: the table was named, and holds"
+        )
     return layout, table
+
+
+def _opposite(label: str, said: str) -> bool:
+    """Say whether one of two names says good and the other bad."""
+    return (is_healthy(label) and is_defective(said)) or (is_defective(label) and is_healthy(said))
 
 
 def _tables(met: Met, suffixes: Collection[str]) -> list[tuple[Path, str]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from features.backbones.weights import RecordedWeights
-from features.errors import CacheError
+from features.cache.shards import open_cache
+from features.errors import CacheError, DataError, ImageError
 from features.own_files import is_strange_root
+from features.photographs.file import Photograph, stat_photograph
 from features.photographs.views import Chosen
 from pipeline.data.label_table import LabelRule
 from pipeline.groups.rules import GroupRule
@@ -83,13 +86,62 @@ class FolderRecord:
         return self.weights is not None and not self.weights.trained
 
 
+class Told(NamedTuple):
+    """Say whether the user says where groups, and where classes, come from."""
+
+    groups: bool
+    labels: bool
+
+
+def refuse_others(
+    cache: Path, record: FolderRecord, told: Told, root: str, photographs: Sequence[Photograph]
+) -> None:
+    """Refuse tables that were named for one folder where another one is read into its cache.
+
+    Cameras begin their counters anew: IMG_0001.jpg of the table is another one there. A folder
+    that was moved holds the same photographs.
+
+    Args:
+        cache: its path.
+        record: what it notes of its folder.
+        told: what the user says of the folder that is read.
+        root: this folder.
+        photographs: in it.
+
+    Raises:
+        DataError: a noted table would be read that nobody named for this folder.
+    """
+    groups, labels = _tables(record, told)
+    if not (labels or groups) or record.root in ("", root):
+        return
+    with open_cache(cache) as opened:
+        sizes = {table_row.path: table_row.size for table_row in opened.table_rows}
+    same = 0
+    for photograph in photographs:
+        with contextlib.suppress(ImageError):
+            same += sizes.get(photograph.path) == stat_photograph(photograph.file).st_size
+    if 2 * same < len(photographs):
+        tables = " and ".join(filter(None, (labels, groups)))
+        say = [(labels, "--labels FILE or --labels none"), (groups, "--groups FILE or --no-groups")]
+        raise DataError(
+            f"{cache} was filled from {record.root}, with {tables}, and {root} holds other "
+            "photographs; expected the tables of these: say "
+            + ", and ".join(option for table, option in say if table)
+        )
+
+
+def _tables(record: FolderRecord, told: Told) -> tuple[str, str]:
+    """Give the noted tables of groups and of classes that would be read unasked; "" for none."""
+    rule = record.group_rule
+    groups = rule.value if rule.kind == "file" and not told.groups else ""
+    return groups, "" if record.labels.file == "none" or told.labels else record.labels.file
+
+
 _SHOWN = 200
 """Characters of a stranger's pattern in an error."""
 
 
-def refuse_strange_rules(
-    cache: Path, record: FolderRecord, *, groups_told: bool, labels_told: bool
-) -> None:
+def refuse_strange_rules(cache: Path, record: FolderRecord, told: Told) -> None:
     """Refuse what a stranger's cache would have read or searched that nobody here named.
 
     A table may lie anywhere, and what is in it would end in reports; a pattern may be slow without
@@ -98,15 +150,13 @@ def refuse_strange_rules(
     Args:
         cache: its path; not of this account, see `features.own_files`.
         record: what it notes of its folder.
-        groups_told: whether the user says where groups come from.
-        labels_told: whether the user says where classes come from.
+        told: what the user says.
 
     Raises:
         CacheError: the table or the pattern has to be named.
     """
     rule = record.group_rule
-    groups = rule.value if rule.kind == "file" and not groups_told else ""
-    labels = "" if record.labels.file == "none" or labels_told else record.labels.file
+    groups, labels = _tables(record, told)
     stranger = f"{cache} was not written by this account and"
     for table, option in ((groups, "--groups"), (labels, "--labels")):
         if table and is_strange_root(cache, table):
@@ -114,7 +164,7 @@ def refuse_strange_rules(
                 f"{stranger} names the table {table}; nothing is read there unasked: name it "
                 f"yourself with {option}"
             )
-    if rule.kind == "regex" and not groups_told:
+    if rule.kind == "regex" and not told.groups:
         shown = rule.value if len(rule.value) <= _SHOWN else rule.value[:_SHOWN] + "…"
         raise CacheError(
             f"{stranger} notes a pattern for groups; nothing is searched with it unasked, as a "

@@ -6,14 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from models import shade
+from PIL import Image
 from toy import ToyBackbone, write_folder
 
 import pipeline
 from features.backbones.registry import BACKBONES
 from features.cache.cache import Cache
-from features.errors import FingerprintError
+from features.errors import DataError, FingerprintError
 from features.photographs.recipe import RECIPES
 from pipeline.data import extract_folder
+from pipeline.data.label_table import LabelRule
+from pipeline.groups.rules import GroupRule
 from pipeline.terminal import results
 
 
@@ -75,3 +79,40 @@ def test_a_long_run_says_so_itself(
         if line.startswith("look")
     )
     assert ("6 times the time of --look plain" in row) == (look != "plain")
+
+
+@pytest.mark.parametrize("table", ["labels", "groups"])
+def test_a_table_of_one_folder_is_not_read_for_another(
+    tmp_path: Path, toy: type[ToyBackbone], table: str
+) -> None:
+    """IMG_0000 of the other folder is another photograph: it got the class, or part, of the first.
+
+    A folder that was moved is the same one, and who names the table again is believed, in a line
+    where the folders say the opposite.
+    """
+    kept, root = tmp_path / "c.h5", tmp_path / "first"
+    for folder, files in (("first", "{0}.png"), ("other", "OK/{0}.png"), ("third", "{0}.png")):
+        for number in range(4):
+            file = tmp_path / folder / files.format(f"IMG_{number:04}")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(shade(number + 10 * ord(folder[0]), number > 1)).save(file)
+    lines = [f"IMG_{number:04}.png,{'nok' if number > 1 else 'ok'}" for number in range(4)]
+    file = tmp_path / "told.csv"
+    file.write_text("\n".join(["path,label" if table == "labels" else "path,group", *lines]))
+    rule = (
+        {"labels": LabelRule(str(file))} if table == "labels"
+        else {"group_rule": GroupRule("file", str(file))}
+    )  # fmt: skip
+    plain = {"backbone": "toy", "weights": "random", "look": "plain"}
+    pipeline.extract_folder(root, kept, pipeline.ExtractOptions(**plain, **rule))
+    for other in ("other", "third"):
+        with pytest.raises(
+            DataError, match=rf"filled from .*first, with .*told.csv.*--{table} FILE"
+        ):
+            pipeline.extract_folder(tmp_path / other, kept)
+    root.rename(tmp_path / "moved")
+    done = pipeline.extract_folder(tmp_path / "moved", kept)
+    assert done.extraction.extracted == 0
+    done = pipeline.extract_folder(tmp_path / "other", kept, pipeline.ExtractOptions(**rule))
+    opposite = "the folders say the opposite of 2 photographs, such as 'OK/IMG_0002.png'"
+    assert any(opposite in note for note in done.scan.notes) == (table == "labels")
