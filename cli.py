@@ -249,7 +249,7 @@ def compare_heads(
     """
     import pipeline
     from features.cluster.parallel import on_cluster
-    from pipeline.terminal import results as text
+    from pipeline.terminal import comparison as text
 
     audit_file = parse.audit_file(audit_file)
     report = parse.report_file(report, out / "report.html", force=force)

@@ -94,6 +94,7 @@ def audit_dataset(
         else describe_facts(data, testable)
     )
     labels, outliers = _predict_rows(data, testable, rounds, seed, notes)
+    background = _background(data, facts, seed, notes, progress)
     audit = Audit(
         root=_root(data),
         photographs=len(data),
@@ -109,7 +110,7 @@ def audit_dataset(
         copies=_copies(data),
         seconds=time.perf_counter() - started,
         content=data.content,
-        background=_background(data, facts, seed, notes, progress),
+        background=background,
     )
     if out is not None:
         save_audit(audit, out)

@@ -30,8 +30,8 @@ _MEANINGS = {
     "f1": "harmonic mean of recall and precision",
     "roc_auc": "how often a defective one is put above a healthy one; a coin has 0.5",
     "average_precision": "precision over all thresholds; a coin has the share of defects",
-    "brier": "mean squared error of the probabilities; less is better",
-    "log_loss": "punishes probabilities that are sure and wrong; less is better",
+    "brier": "mean squared error of the probabilities",
+    "log_loss": "punishes probabilities that are sure and wrong",
 }
 _MEANINGS_OF_CLASSES = {
     "balanced_accuracy": "share of a class that is recognised, mean over classes",

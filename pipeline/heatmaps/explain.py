@@ -223,8 +223,8 @@ def _head_with_places(bundle: Bundle) -> Head | HeadOnCachedRows:
     if is_covered(bundle.head):
         raise HeadError(
             f"{bundle.folder} sees layers of the whole photograph, which have no place in it: a "
-            f"heatmap takes {PIECES} looks at it, a piece of it covered; expected to be asked for "
-            "them: predict MODEL PHOTOGRAPHS --heatmaps FOLDER"
+            f"heatmap takes {PIECES} looks at it, each with another piece covered, and is made "
+            "where it is asked for: predict MODEL PHOTOGRAPHS --heatmaps FOLDER"
         )
     return _head(bundle)
 

@@ -140,7 +140,7 @@ def measure_drift(
         new, groups = _by_time(new, latest)
         parts = len(np.unique(groups))
         if parts < FEWEST:
-            few = f"{parts:,} new parts; expected {FEWEST} or more to tell anything"
+            few = f"{parts:,} new part{'s' * (parts != 1)}; expected {FEWEST} or more to tell"
             return Drift(
                 drifted=False, said=[few], since=None, p_value=1.0, p_values={},
                 false_alarm=FALSE_ALARM, parts=parts, reference_parts=0, left_out=left_out,

@@ -48,6 +48,7 @@ class Candidate:
         shown: the one to look at first: of two classes the one with the highest probability of a
             defect, of more the most doubtful one.
         verdict: of the part.
+        said: the numbers behind the verdict.
         probability: of the part, as `pipeline.model.part_predictions.PartPrediction` has it.
         uncertainty: 1 at the limit, towards 0 far from it.
         why: in words.
@@ -58,6 +59,7 @@ class Candidate:
     photographs: tuple[Prediction, ...]
     shown: Prediction
     verdict: str | None
+    said: str
     probability: float | None
     uncertainty: float
     why: str
@@ -223,6 +225,6 @@ def _candidate(bundle: Bundle, part: PartPrediction, uncertainty: float, unlike:
     elif bundle.classes.binary and part.verdict == bundle.classes.names[1]:
         why = "likely defective"
     return Candidate(
-        part.part, part.photographs, shown, part.verdict, part.probability, uncertainty,
-        f"{part.said}: {UNLIKE if unlike else why}", part.part_from,
+        part.part, part.photographs, shown, part.verdict, part.said, part.probability,
+        uncertainty, f"{part.said}: {UNLIKE if unlike else why}", part.part_from,
     )  # fmt: skip

@@ -90,7 +90,9 @@ def label_sheet(out: Path, candidates: Sequence[Candidate]) -> None:
         OutputError: it cannot be written.
     """
     entries = [
-        SheetEntry(one.shown.file, f"{rank}. {one.verdict or 'unreadable'}", said=one.shown.said)
+        SheetEntry(
+            one.shown.file, one.verdict, said=one.said, name=f"{rank}. {one.shown.file.name}"
+        )
         for rank, one in enumerate(candidates, 1)
     ]
     known = candidates[0].part_from if candidates else "told"

@@ -247,8 +247,8 @@ def _new_to(
     new = np.flatnonzero(~known & ~failed)
     if not new.size:
         raise DataError(
-            f"nothing in {folder.scan.root} is new to the model: {known.sum()} photographs were "
-            f"trained on, {failed.sum()} cannot be read; expected photographs that it never saw"
+            f"nothing in {folder.scan.root} is new to the model: it or its limit was made from "
+            f"{known.sum()} photographs, {failed.sum()} cannot be read; expected others"
             + "".join(f"; {line}" for line in folder.not_scored)
         )
     left_out = (

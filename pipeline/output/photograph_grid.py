@@ -41,6 +41,7 @@ class SheetEntry:
         error: why there is no verdict.
         said: numbers behind the verdict, which are never cut.
         small: uint8 (64, 64), drawn where the file cannot be read; None for the reason instead.
+        name: what stands below; empty for the file's.
         view: draws the photograph from its file, its longer side so many pixels.
     """
 
@@ -51,6 +52,7 @@ class SheetEntry:
     error: str | None = None
     said: str = ""
     small: Grey | None = None
+    name: str = ""
     view: Callable[[bytes, int], Image.Image] = thumbnail_apart
 
 
@@ -131,7 +133,9 @@ def _draw_caption(draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: 
         draw.text(
             (left, top + 24), f"is {shorten(entry.truth, space, 13)}{end}", colour, font_of(13)
         )
-    draw.text((left, top + 45), shorten(entry.file.name, CELL, 11), _GREY, font_of(11))
+    draw.text(
+        (left, top + 45), shorten(entry.name or entry.file.name, CELL, 11), _GREY, font_of(11)
+    )
 
 
 def shorten(text: str, width: int, size: int, *, bold: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from pipeline.output.overwrite import REPORT, check_overwritable
 from pipeline.output.wording import count
 from pipeline.report import commands
 from pipeline.report import provenance as facts
-from pipeline.report.html import Child, name
+from pipeline.report.html import Child, escape, name
 from pipeline.report.page import Section, page_text
 from pipeline.report.sections import (
     audit,
@@ -55,6 +55,7 @@ from pipeline.thresholds.decision import Decision, Unseen
 from pipeline.thresholds.facts import contradicted
 from pipeline.thresholds.outcome import Outcome
 from pipeline.training.compare_heads import HeadComparison
+from pipeline.training.comparison_table import NO_LETTER, letters_of
 from pipeline.training.fit import Fit
 from pipeline.training.optimism import Optimism, has_parts
 from pipeline.training.training_curves import CURVES, read_curves
@@ -142,8 +143,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         >>> page = onepass.comparison_report(dataset, found)
     """
     audited, rule = _audited(dataset, audit_file), dataset.folder.group_rule
-    result = found.result
-    best = result.table()[0]
+    result, best = found.result, found.result.table()[0]
     every = np.arange(len(dataset))
     predicted = predictions_of_side(
         dataset,
@@ -177,12 +177,23 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
             facts.comparison_facts(dataset, found), versions(), reproduce.CLOSE,
         )),
     ]  # fmt: skip
+    letters = letters_of(result.contenders)
     about = [("folder", name(str(found.folder))), ("compared on", _size(predicted, rule))]
+    about += [(sign, name(spec)) for spec, sign in letters.items()]
     apart = facts.apart(rule, found.split)
     verdict = comparison_verdict(
         result, parts or predicted, part_scores or pooled, warnings, apart=apart, rule=rule,
     )  # fmt: skip
-    return page_text(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
+    page = page_text(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
+    return _lettered(page, letters)
+
+
+def _lettered(page: str, letters: Mapping[str, str]) -> str:
+    """Put letters for long feature specs, in whatever sentence or table a head is named."""
+    for spec in sorted(letters, key=len, reverse=True):  # one may be the beginning of another
+        if letters[spec] != NO_LETTER:
+            page = page.replace(f" on {escape(spec)}", f" on {letters[spec]}")
+    return page
 
 
 def evaluation_report(bundle: Bundle, found: Evaluation, *, audit_file: Path = AUDIT) -> str:

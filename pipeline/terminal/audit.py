@@ -95,7 +95,10 @@ def _labels(found: LabelFindings) -> str:
     ]
     if found.suspects:
         lines += ["", _table(suspects_table(found.suspects, _SHOWN)), ""]
-        lines.append("photographs that are hard to judge look just like wrong labels: look at them")
+        lines += [
+            "the order: how far both classes are from what is usual of photographs of theirs",
+            "photographs that are hard to judge look just like wrong labels: look at them",
+        ]
     if found.weak:
         lines.append(
             f"the head hardly knows {', '.join(map(printable, found.weak))}: what it doubts there "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from features.backbones.settings import BackboneSettings
@@ -30,9 +29,6 @@ from pipeline.output.tables import align, printable
 from pipeline.terminal import groups as grouping_text
 from pipeline.terminal import info as info_text
 from pipeline.terminal import thresholds as thresholds_text
-from pipeline.terminal.comparison import heads as heads_text
-from pipeline.terminal.comparison import short_names
-from pipeline.training.compare_heads import HeadComparison
 from pipeline.training.fit import Fit
 from pipeline.write_up.ladder import Ladder
 
@@ -189,17 +185,6 @@ def _good_alone() -> list[str]:
         "all photographs are good: accuracy, recall and ROC AUC cannot be known before some",
         "defective ones are photographed; what is known is how many good parts are rejected",
     ]
-
-
-def comparison(found: HeadComparison, out: Path) -> str:
-    """Write one line per head, best first, and what stands behind the numbers."""
-    written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
-    optimism = ""
-    if found.optimism:
-        head = short_names(found.result.contenders)[0][found.optimism.head]
-        optimism = f"\n{grouping_text.optimism(replace(found.optimism, head=head))}\n"
-    note = f"{found.note}\n" if found.note else ""
-    return f"{heads_text(found.result, found.split, found.photographs)}\n{note}{optimism}{written}"
 
 
 def ladder(found: Ladder, out: Path) -> str:

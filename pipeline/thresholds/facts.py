@@ -16,7 +16,10 @@ PART_RULES = {
     "max": "judged as wholes, by their most defective photograph (part rule max)",
     "noisy-or": "judged as wholes, by the chance that any photograph shows a defect (noisy-or)",
     "share": "judged as wholes, by the share of photographs that show a defect (part rule share)",
-    "any": "every photograph is judged by itself; any rejects its part (part rule any)",
+    "any": (
+        "every photograph is judged by itself; any rejects its part, yet a defective part counts "
+        "as missed, too, where any is passed (part rule any)"
+    ),
 }
 """How the photographs of a part are judged together."""
 

@@ -16,14 +16,19 @@ from pipeline.evaluation.head_pairs import (
 )
 from pipeline.evaluation.intervals import describe_intervals
 from pipeline.evaluation.metrics import LOWER_IS_BETTER, TITLES
+from pipeline.feature_specs.heads import Contender
 from pipeline.output.result_table import Cell, Column, Estimate, Table
 from pipeline.output.wording import percent
 from pipeline.training.comparison import Comparison
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
 _FURTHER = ("accuracy", "recall", "precision", "f1", "brier", "log_loss")
+_LONG = 24  # characters of a feature spec above which a letter stands for it
 _CHANCE = 0.005  # balanced accuracy beyond a coin's up to which verdicts are a coin's
 _RANKS = 0.6  # a ROC AUC from which on a head ranks parts
+
+NO_LETTER = "no letter"
+"""What stands for the feature spec that names of contenders leave out."""
 
 _AGAINST_BEST = {
     A_BETTER: "worse",
@@ -34,6 +39,35 @@ _AGAINST_BEST = {
     UNKNOWN: "cannot tell",
     UNDEFINED: "not defined",
 }
+
+
+def letters_of(contenders: Mapping[str, Contender]) -> dict[str, str]:
+    """Give each long feature spec a letter, for tables; what stands without one says so.
+
+    Example:
+        >>> long = onepass.FeatureSpec.parse("full+crops:mixed7-max+mixed8-max")
+        >>> pair = onepass.Contender("ridge", long)
+        >>> letters_of({pair.name: pair})
+        {'full+crops:mixed7-max+mixed8-max': 'A'}
+    """
+    specs = dict.fromkeys(pair.spec.text for pair in contenders.values())
+    long = [text for text in specs if len(text) > _LONG]
+    if not 0 < len(long) <= ord("Z") - ord("A"):
+        return {}
+    bare = (pair.spec.text for name, pair in contenders.items() if name == pair.head)
+    letters = {text: chr(ord("A") + number) for number, text in enumerate(long)}
+    return letters | dict.fromkeys(bare, NO_LETTER)
+
+
+def short_names(contenders: Mapping[str, Contender]) -> dict[str, str]:
+    """Shorten the names of contenders by `letters_of`."""
+    letters = letters_of(contenders)
+    return {
+        name: f"{pair.head} on {letters[pair.spec.text]}"
+        if name != pair.head and pair.spec.text in letters
+        else name
+        for name, pair in contenders.items()
+    }
 
 
 def heads_table(result: Comparison, photographs: Comparison | None = None) -> Table:

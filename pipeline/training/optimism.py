@@ -122,8 +122,8 @@ class Optimism:
             )
         if optimism < -_LITTLE:
             return (
-                f"{start}, yet the ROC AUC came out no better; with so few parts the difference is "
-                "chance"
+                f"{start}, yet the ROC AUC came out no better, which may be chance; the score by "
+                "part is still the one to tell"
             )
         return (
             f"{start}, and it made no difference to the ROC AUC here; the score by part is still "

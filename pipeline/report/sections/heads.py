@@ -17,6 +17,7 @@ from pipeline.training.comparison_table import (
     further_scores,
     heads_table,
     pairs_table,
+    short_names,
 )
 
 
@@ -48,12 +49,12 @@ def _choice(found: Nested | None) -> Html | None:
 
 def _chart(found: Comparison) -> RowChart:
     key = found.sort_by
-    entries, rows = [], list[Row]()
+    entries, rows, names = [], list[Row](), short_names(found.contenders)
     for row in found.table():
         values = [result.scores[key] for result in found.of(row.head)]
         mean, bounds = row.mean[key], found.findings.intervals[row.head][key]
         low, high = (mean, mean) if math.isnan(bounds[0]) else bounds
-        entries.append((row.head, values, mean, low, high))
+        entries.append((names[row.head], values, mean, low, high))
         lowest, highest = score(min(values)), score(max(values))
         rows.append([row.head, score(mean), interval(*bounds), lowest, highest])
     seen = [value for _, points, _, low, high in entries for value in (*points, low, high)]

@@ -95,6 +95,7 @@ function select(number) {
   });
   show("#result", true);
   show(".columns", part.kind !== "unreadable");
+  show("#add-view", parts.length === 1); // with others beside it, judging anew would lose their list
   verdict();
   views();
   look();

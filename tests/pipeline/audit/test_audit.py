@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,13 +229,17 @@ def test_times_in_names_are_called_times() -> None:
     assert found.left_out["number_1"] == "part of the time in the file name"
 
 
-def test_too_few_parts_are_a_note_and_the_rest_is_judged(tmp_path: Path) -> None:
+def test_too_few_parts_are_a_note_and_the_rest_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One part of a class allows no folds: said so; outliers and copies are still looked for."""
     root = write_set(tmp_path / "data")
     for file in sorted((root / "defects").iterdir())[2:]:
         file.unlink()
     shutil.copy(next((root / "defects").iterdir()), root / "Healthy" / "part-1_9.png")
+    monkeypatch.setattr("pipeline.audit.run._background", lambda *_: time.sleep(0.5))
     found = audit_dataset(load(root, tmp_path / "a.h5"), tmp_path / "audit")
+    assert found.seconds > 0.5  # the background, which takes longest, is counted
     assert found.shortcuts is not None
     assert found.shortcuts.folds == 0
     assert found.shortcuts.found == []  # facts are described, and nothing is called proved

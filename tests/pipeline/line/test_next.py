@@ -16,6 +16,7 @@ from features.errors import DataError
 from pipeline.line import to_label
 from pipeline.line.next import choose_to_label, next_to_label, uncertainty_of
 from pipeline.model.part_predictions import PartPrediction
+from pipeline.output.photograph_grid import SheetEntry
 
 
 def _clusters() -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +112,14 @@ def test_parts_that_are_only_proposed_are_called_so(
     write_parts(tmp_path / "new", parts=6, first=100)
     shutil.copy(line / "features.h5", tmp_path)
     titles: list[str] = []
-    monkeypatch.setattr(to_label, "draw_sheet", lambda _, title: titles.append(title) or b"")
+    entries: list[SheetEntry] = []
+
+    def draw(drawn: list[SheetEntry], title: str) -> bytes:
+        entries.extend(drawn)
+        titles.append(title)
+        return b""
+
+    monkeypatch.setattr(to_label, "draw_sheet", draw)
     asked = ("next", "new", "--model", str(line / "model"), "--count", "2")
     code, _, err = run(*asked)
     assert code == 0
@@ -120,6 +128,11 @@ def test_parts_that_are_only_proposed_are_called_so(
     code, _, told = run(*asked, "--group-regex", r"part-(\d+)", "--force")
     assert "proposed" not in told + (tmp_path / "next.csv").read_text("utf-8-sig")
     assert [title.startswith("2 proposed parts") for title in titles] == [True, False]
+    with (tmp_path / "next.csv").open(encoding="utf-8-sig") as file:
+        first = [row for row in csv.DictReader(file) if row["look_first"]]
+    for rank, (entry, row) in enumerate(zip(entries[2:], first, strict=True), 1):
+        assert (entry.verdict, entry.said) == (row["class"], row["why"].partition(":")[0])
+        assert entry.name == f"{rank}. {row['path'].rpartition('/')[2]}"
 
 
 def test_nothing_new_is_said(line: Path, tmp_path: Path) -> None:

@@ -286,6 +286,7 @@ def test_many_parts_by_keys(service: Service, browser: Browser, part: list[Path]
     browser.evaluate("document.querySelector('input[value=each]').click()")
     browser.choose("#files", part)
     browser.until("document.querySelectorAll('#list .row').length === 3")
+    assert browser.evaluate("document.querySelector('#add-view').hidden")  # it would end the list
     shown = "[...document.querySelectorAll('#list .row')].findIndex(e => e.ariaPressed === 'true')"
     browser.press("r")
     browser.until(HELD)

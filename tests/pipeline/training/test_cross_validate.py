@@ -17,7 +17,8 @@ from pipeline.evaluation.metrics import SCORES, score
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads import HEADS, make_head
-from pipeline.terminal.comparison import heads, short_names
+from pipeline.terminal.comparison import heads
+from pipeline.training.comparison_table import letters_of, short_names
 from pipeline.training.cross_validate import CompareOptions, Comparison, compare
 
 QUICK = ["logistic", "ridge", "linear-svm", "rbf-svm", "knn", "lda", "boosting", "majority"]
@@ -203,7 +204,8 @@ def test_long_feature_specs_are_letters_in_the_table() -> None:
     long = "full+crops:mixed7-max+mixed8-max:root"
     pairs = [("ridge", "flat"), ("ridge", long), ("lda", long), ("lda", "avg")]
     found = [Contender(head, FeatureSpec.parse(text)) for head, text in pairs]
-    short, letters = short_names({pair.name: pair for pair in found})
-    assert list(short.values()) == ["ridge", "ridge on A", "lda on A", "lda on avg"]
-    assert letters == [f"A: {long}", "no letter: flat"]
-    assert short_names({pair.name: pair for pair in found[:1]})[1] == []
+    contenders = {pair.name: pair for pair in found}
+    short = list(short_names(contenders).values())
+    assert short == ["ridge", "ridge on A", "lda on A", "lda on avg"]
+    assert letters_of(contenders) == {long: "A", "flat": "no letter"}
+    assert letters_of({pair.name: pair for pair in found[:1]}) == {}
