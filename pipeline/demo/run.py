@@ -25,6 +25,7 @@ from pipeline.model.prediction_tables import format_parts, format_predictions, p
 from pipeline.output.names import command_line
 from pipeline.report import comparison_report, fit_report, write_report
 from pipeline.terminal import results as text
+from pipeline.terminal.comparison import comparison as comparison_text
 from pipeline.terminal.predictions import predictions
 from pipeline.training.compare_heads import compare_heads
 from pipeline.training.cross_validate import CompareOptions
@@ -78,7 +79,7 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
             CompareOptions(repeats=1),
             progress=lambda fits, total, _text: progress(fits, total),
         )
-    say(text.comparison(comparison, out / "comparison"))
+    say(comparison_text(comparison, out / "comparison"))
     write_report(out / "comparison" / "report.html", comparison_report(dataset, comparison))
     _predict(out, new, cache, say, bar)
     say(_where_to_look(out))
@@ -151,7 +152,7 @@ def _where_to_look(out: Path) -> str:
 Where to look:
   {out / "sheet.png"}: photographs of parts that no model saw, with verdicts
   {out / "model" / "report.html"}: what the chosen head is worth, to be read in a browser
-  {out / "comparison" / "report.html"}: the few that matter on the same folds
+  {out / "comparison" / "report.html"}: the heads that matter, on the same folds
   {out / "predictions.csv"}: the verdicts as a table
 Your own photographs: one folder per class, then
   onepass extract FOLDER

@@ -21,7 +21,7 @@ from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import HEADS
 from pipeline.heads.gram_head import RowSpaceHead
 from pipeline.line.live_model import LiveModel
-from pipeline.terminal import results
+from pipeline.terminal.comparison import comparison
 from pipeline.training import auto
 from pipeline.training.auto import choose, contenders, specs_of
 
@@ -194,8 +194,10 @@ def test_comparing_without_words_compares_the_few_that_matter(
     pairs = {(c.head, c.spec.text) for c in found.result.contenders.values()}
     specs = [*specs_of(closer), FLAT]
     assert pairs == {(head, spec.text) for head in auto.HEADS for spec in specs}
-    monkeypatch.setattr("pipeline.terminal.comparison._LONG", 8)  # a letter stands for longer ones
-    said = results.comparison(found, tmp_path / "few")
+    monkeypatch.setattr(
+        "pipeline.training.comparison_table._LONG", 8
+    )  # a letter stands for longer ones
+    said = comparison(found, tmp_path / "few")
     assert " on A" in said.split("A: ")[1]
     assert [said.count(f" on {spec}") for spec in specs] == [0] * len(specs)
     named = pipeline.compare_heads(
