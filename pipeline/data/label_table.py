@@ -65,6 +65,12 @@ def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
             "classes, such as path,label; name them with --path-column and --label-column"
         )
     found = gather([(table, columns, "")], paths)
+    if not found.label and found.blank:
+        raise DataError(
+            f"{table.file} names {len(found.blank):,} photographs of {root}, and no class of any: "
+            f"its column {columns.label or columns.each[0]} is empty; fill it in, or name another "
+            "one: --label-column NAME"
+        )
     if not found.label:
         said = f"it says {found.unknown[0]!r} where" if found.unknown else "it says none, and"
         raise DataError(
@@ -248,8 +254,12 @@ def _label_column(table: Table, others: set[str]) -> tuple[str, str]:
     """
     known = filter(None, (table.find([name]) for name in LABEL_COLUMNS))
     names = [name for name in dict.fromkeys(known) if name not in others]
+    if table.find(_OURS) is not None:  # its class is a verdict, and label is to be filled in
+        return "".join(names[:1]), ""
     ranks = {name: _says_classes(table, name) for name in names}
     best = max(names, key=ranks.__getitem__, default="")
+    if names and "" in map(str.strip, _cells(table, names[0])):  # somebody is filling it in
+        best = names[0]
     rivals = [name for name in names if name != best and ranks[name]]
     rivals = [name for name in rivals if not _same_sides(table, best, name, ranks[best])]
     if not rivals and best in ("", *names[:1]):
@@ -263,12 +273,17 @@ def _label_column(table: Table, others: set[str]) -> tuple[str, str]:
 
 def _says_classes(table: Table, name: str) -> int:
     """Give 2 for a column that says good of some and not of others, 1 for values that recur."""
-    if name in table.nested or table.columns.count(name) > 1:
-        return 0
-    said = set(filter(None, map(str.strip, table.column(name))))
+    said = set(filter(None, map(str.strip, _cells(table, name))))
     if not 1 < len(said) <= max(2, len(table.rows) // 2):
         return 0
     return 1 + (0 < sum(map(is_healthy, said)) < len(said))
+
+
+def _cells(table: Table, name: str) -> list[str]:
+    """Give the cells of a column that is there once and holds no objects; else none."""
+    if name in table.nested or table.columns.count(name) > 1:
+        return []
+    return table.column(name)
 
 
 def _same_sides(table: Table, best: str, name: str, rank: int) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.folder import Scan, scan_folder
+from features.errors import DataError
+from pipeline.data.folder import LabelRule, Scan, scan_folder
 
 BAD = range(0, 12, 4)
 
@@ -65,6 +66,30 @@ def test_columns_that_tell_photographs_apart_otherwise_are_said(tmp_path: Path) 
     scan = scanned(tmp_path / "d", table("label,defect", "ok,none", "nok,crack"))
     assert counts(scan) == {"ok": 9, "nok": 3}
     assert scan.notes == []
+
+
+def test_what_a_person_fills_in_comes_before_what_a_model_says(tmp_path: Path) -> None:
+    """The label of next.csv, half filled in, all alike or empty, is not replaced by its class."""
+    text = "path,label,class,probability_of_defect\n"
+    text += "".join(
+        f"{n}.jpg,{'ok' * (n < 5)},{'nok' if n in BAD else 'ok'},0.5\n" for n in range(12)
+    )
+    for number, table in enumerate(
+        (text, text.replace(",ok,nok", ",,nok"), text.replace(",ok,ok", ",,ok"))
+    ):
+        (tmp_path / f"{number}").mkdir()
+        file = tmp_path / f"{number}.csv"
+        file.write_text(table, "utf-8")
+        scanned(tmp_path / f"{number}", {})
+        rule = LabelRule(str(file))
+        assert "nok" not in counts(scan_folder(tmp_path / f"{number}", labels=rule))
+    file.write_text(text.replace(",ok,nok", ",,nok").replace(",ok,ok", ",,ok"), "utf-8")
+    with pytest.raises(DataError, match="names 12 photographs .* column label is empty; fill it"):
+        scan_folder(tmp_path / "2", labels=LabelRule(str(file)))
+    lines = [f"{n}.jpg,{'ok' * (n < 5)},{'bad' if n in BAD else 'good'}" for n in range(12)]
+    scan = scanned(tmp_path / "b", {"labels.csv": "\n".join(["path,label,result", *lines])})
+    assert counts(scan) == {"ok": 5}
+    assert any("result (good 9, bad 3) is meant" in note for note in scan.notes)
 
 
 def test_an_empty_class_is_said(tmp_path: Path) -> None:
