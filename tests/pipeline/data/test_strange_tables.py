@@ -84,7 +84,7 @@ def test_what_a_person_fills_in_comes_before_what_a_model_says(tmp_path: Path) -
         rule = LabelRule(str(file))
         assert "nok" not in counts(scan_folder(tmp_path / f"{number}", labels=rule))
     file.write_text(text.replace(",ok,nok", ",,nok").replace(",ok,ok", ",,ok"), "utf-8")
-    with pytest.raises(DataError, match="names 12 photographs .* column label is empty; fill it"):
+    with pytest.raises(DataError, match=r"names 12 photographs .* column label is empty; fill it"):
         scan_folder(tmp_path / "2", labels=LabelRule(str(file)))
     lines = [f"{n}.jpg,{'ok' * (n < 5)},{'bad' if n in BAD else 'good'}" for n in range(12)]
     scan = scanned(tmp_path / "b", {"labels.csv": "\n".join(["path,label,result", *lines])})
