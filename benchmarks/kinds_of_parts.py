@@ -380,6 +380,10 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "EXIF in two of three, names in UTC": lambda: clocks(lambda n, t: t + 7200 if n % 3 else -1),
     "EXIF of an export, time in name": lambda: clocks(lambda n, t: _START + 10**6 + n // 3),
     "a session's time, parts counted anew": sessions,
+    "sessions at an even pace, view behind time": lambda: [
+        at(f"a/{_stamp(_START + 7200 * (p // 10) + 4 * (5 * (p % 10) + v))}_{v}.jpg", p, v)
+        for p, v in itertools.product(range(60), range(5))
+    ],
     "whole minutes in names": lambda: [
         at(f"a/{_stamp(_START + 287 * p + 9 * v, '%Y%m%d_%H%M')}_{v}.jpg", p, v)
         for p, v in itertools.product(range(40), range(5))

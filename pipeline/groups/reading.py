@@ -8,7 +8,7 @@ apart the runs are, how few values recur, which number leads, and what people ca
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ _CROSSED = 0.4  # share of pairs of one value of a field that share the other, a
 _DECIDES = 0.2  # difference of purities that means something
 _ROUNDS_APART, _PARTS_APART = 900.0, 180.0  # seconds between rounds, and between parts
 _AGAIN = 2.0  # visits of a place in a round, from which on it is a view of several parts
+_SESSION = 3.0  # parts in a session, at least
 _FEW = 8  # values of a view at most
 _CALLED = {
     "part": "part piece item sn serial unit specimen id sample teil stueck stück nummer werkstück "
@@ -137,19 +138,44 @@ def are_crossed(one: Indices, other: Indices) -> bool:
     return purity(first, second) < _CROSSED and purity(second, first) < _CROSSED
 
 
-def cycles(order: Line, codes: Indices) -> Indices | None:
-    """Cut runs whenever a value comes back; None where their lengths differ much."""
+def cycles(order: Line, codes: Indices, within: Indices | None = None) -> Indices | None:
+    """Cut runs whenever a value comes back, and `within` others; None if lengths differ much."""
     runs = np.full(len(codes), -1, dtype=np.int64)
+    outer = np.zeros_like(runs) if within is None else within
     seen: set[int] = set()
-    run = 0
+    run, last = 0, -1
     for shot in order.walk()[0].tolist():
-        if int(codes[shot]) in seen:
+        if int(codes[shot]) in seen or (seen and outer[shot] != last):
             run, seen = run + 1, set()
         seen.add(int(codes[shot]))
-        runs[shot] = run
+        runs[shot], last = run, int(outer[shot])
     sizes = np.bincount(runs[runs >= 0])
     regular = np.bincount(sizes).max() >= _REGULAR * len(sizes)
     return runs if regular and len(sizes) > 1 else None
+
+
+def cut_sessions(timed: Reading, named: Sequence[Reading], line: Line) -> Reading:
+    """Cut runs in time that are sessions: a view starts anew in each of them, again and again.
+
+    A robot takes the next part as soon as the last view of a part: the only pauses are those
+    between sessions. In every part a value of the view stands at the same place.
+    """
+    order, gaps = line.walk()
+    between = gaps[np.diff(timed.codes[order]) != 0]
+    if not len(between) or np.median(between) < _ROUNDS_APART:
+        return timed
+    for one in sorted(named, key=lambda one: one.groups):
+        if one.key is None or is_called_part(one.key) or (one.codes < 0).any():
+            continue
+        runs = cycles(line, one.codes, timed.codes)
+        if runs is None or count(runs) < _SESSION * timed.groups:
+            continue
+        begins = np.flatnonzero(np.diff(runs[order], prepend=-1))
+        places = np.arange(len(order)) - begins[runs[order]]
+        if places.max() and purity(one.codes[order], places) >= _REGULAR:
+            what = f"{timed.what}, and where {one.what} starts anew"
+            return replace(timed, what=what, codes=runs)
+    return timed
 
 
 def purity(values: Indices, groups: Indices) -> float:

@@ -31,6 +31,7 @@ from pipeline.groups.reading import (
     Reading,
     are_crossed,
     count,
+    cut_sessions,
     cycles,
     is_called_part,
     is_called_view,
@@ -71,8 +72,7 @@ def read_all(
 
     Args:
         table_rows: the photographs (n).
-        capture_time: int64 (n,) milliseconds by EXIF, negative where it is silent; None for nobody
-            looked.
+        capture_time: int64 (n,) milliseconds by EXIF, negative for none; None for nobody looked.
         pixels: the pixels.
         gap: seconds; told by a person: times are cut there, and nothing else is read.
 
@@ -94,6 +94,7 @@ def read_all(
     keys, counters = read_names(names, labels) if gap is None else ([], [])
     order = line or _one_counter(counters, len(paths))
     named = [_by_name(key, order, pixels) for key in keys]
+    timed = cut_sessions(timed, named, line) if timed and line else timed
     best, anew = _best(named, timed), ""
     if best is None and timed is not None:
         best, anew = _photographed_again(named, timed, classes)

@@ -127,6 +127,18 @@ def test_sessions_are_no_parts_where_times_tell_parts_in_them() -> None:
         )
 
 
+@pytest.mark.parametrize(("form", "cycles"), [("{t}_{v}", 8), ("{t}_cam{v}", 3)])
+def test_a_view_that_starts_anew_tells_parts_of_a_session(form: str, cycles: int) -> None:
+    """Shots at an even pace, sessions hours apart: whole sessions were parts, without a word."""
+    shots = [(s, part, view) for s in range(6) for part in range(cycles) for view in range(5)]
+    times = [START + 7200 * s + 4 * (5 * part + view) for s, part, view in shots]
+    stamps = [f"{datetime.fromtimestamp(t, UTC):%Y%m%d_%H%M%S}" for t in times]
+    names = [form.format(t=t, v=v) for t, (*_, v) in zip(stamps, shots, strict=True)]
+    assert parts_of(read(names, ["a"] * len(names))) == 6 * cycles
+    torn = [form.format(t=t, v=n % 7) for n, t in enumerate(stamps)]  # no place within a session
+    assert parts_of(read(torn, ["a"] * len(names))) == 6
+
+
 def test_sides_of_a_part_that_is_turned_over_are_asked_about() -> None:
     """The pause is as long as that between parts: 80 sides were "probably 80 parts"."""
     assert measure(turned_over())[2] == "times, at most"
