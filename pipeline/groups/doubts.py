@@ -8,11 +8,13 @@ count their shots: it may be fewer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.groups.copies_by_name import original_names
 from pipeline.groups.evidence import PixelEvidence, members_of
+from pipeline.groups.proposal import AT_LEAST, AT_MOST
 from pipeline.groups.reading import Reading, is_called_part, purity, say_gaps
 from pipeline.groups.streams import seem_several, seem_slower
 from pipeline.groups.timeline import Line
@@ -41,96 +43,93 @@ _COUNTED = "does each camera count its shots, and a run of them show one part (-
 _COPIES = "does each file that was copied or augmented show another part (--groups TABLE)"
 
 
-def ask(
-    line: Line | None,
-    chosen: Reading,
-    timed: Reading | None,
-    asked: str,
-    pixels: PixelEvidence,
-    paths: Sequence[str],
-) -> tuple[str, str]:
-    """Ask whether parts may be merged, and else what is open or whether they may be torn.
-
-    Args:
-        line: capture times.
-        chosen: the reading that serves.
-        timed: runs in time.
-        asked: what is open between readings.
-        pixels: the pixels.
-        paths: of the photographs.
-    """
-    by_time = line if chosen.gaps else None
-    sides = by_time is not None and _are_sides(by_time, chosen, pixels)
-    mixed = _may_be_merged(by_time, chosen, pixels, sides=sides)
-    if timed is not None and chosen.key and not mixed and are_lots(chosen, timed):
-        mixed = _RUNS.format(gap=_widest(timed), what=chosen.what)
-    if mixed:
-        asked = ""
-    elif not asked and by_time is not None and seem_slower(by_time, chosen.gaps):
-        asked = _SLOWER
-    elif not asked and sides:
-        asked = _SIDES
-    elif not asked and line is not None and timed is not None and chosen.key:
-        asked = _may_be_counted(line, timed, chosen, pixels)
-    if not mixed and not asked and _are_copies(chosen, paths):
-        asked = _COPIES
-    return mixed, (by_time.question if by_time else "") or asked
-
-
 def are_lots(named: Reading, timed: Reading) -> bool:
     """Say whether values of many photographs each hold several runs in time: sessions, lots."""
     several = timed.groups >= _MORE * named.groups and bool(timed.gaps)
     return several and named.usual > USUAL and purity(named.codes, timed.codes) >= WITHIN
 
 
-def _may_be_merged(
-    line: Line | None, chosen: Reading, pixels: PixelEvidence, *, sides: bool
-) -> str:
-    """Ask whether groups are of several parts; `line` is None where they are no runs in time."""
-    if line is not None:
-        if seem_several(line, chosen.gaps):
+@dataclass(frozen=True)
+class Doubts:
+    """What speaks against the reading that serves."""
+
+    line: Line | None  # capture times
+    chosen: Reading  # that serves
+    timed: Reading | None  # runs in time
+    pixels: PixelEvidence
+
+    def ask(self, asked: str, paths: Sequence[str]) -> tuple[str, str]:
+        """Ask whether parts may be merged, and else what is `asked`, or whether they may be torn.
+
+        Returns:
+            AT_LEAST, AT_MOST, or "" where nothing is asked; and the question.
+        """
+        line = self.line if self.chosen.gaps else None
+        if line is not None and line.question:
+            return AT_MOST, line.question
+        sides = line is not None and self._are_sides(line)
+        mixed = self._mixed_in_time(line) if line is not None else ""
+        mixed = mixed or self._mixed(sides=sides)
+        if mixed:
+            return AT_LEAST, mixed
+        if not asked and line is not None and seem_slower(line, self.chosen.gaps):
+            asked = _SLOWER
+        asked = asked or (_SIDES if sides else self._counted())
+        asked = asked or (_COPIES if self._are_copies(paths) else "")
+        return AT_MOST if asked else "", asked
+
+    def _mixed_in_time(self, line: Line) -> str:
+        """Ask whether runs in time are of several parts; "" where nothing speaks for it."""
+        if seem_several(line, self.chosen.gaps):
             return _CAMERAS
-        gaps = line.walk()[1]
-        inside = gaps[gaps <= max(chosen.gaps)]
+        gaps, widest = line.walk()[1], max(self.chosen.gaps)
+        inside = gaps[gaps <= widest]
         of_one_moment = len(inside) > 0 and (inside == 0).mean() >= _ONE_MOMENT
-        minutes = line.step >= _MINUTE and max(chosen.gaps) < line.step
-        if minutes or (of_one_moment and len(gaps) >= USUAL * chosen.groups):
-            return _MOMENT
-    if sides or (chosen.key is not None and is_called_part(chosen.key, places=False)):
+        minutes = line.step >= _MINUTE and widest < line.step
+        many = len(gaps) >= USUAL * self.chosen.groups
+        return _MOMENT if minutes or (of_one_moment and many) else ""
+
+    def _mixed(self, *, sides: bool) -> str:
+        """Ask whether groups are trays or lots; "" where nothing speaks for it, or of sides."""
+        key, groups = self.chosen.key, members_of(self.chosen.codes)
+        called = key is not None and is_called_part(key, places=False)
+        if not sides and not called and self.pixels.are_exchangeable(groups):
+            return _TRAYS
+        if self.timed is not None and key and are_lots(self.chosen, self.timed):
+            return _RUNS.format(gap=_widest(self.timed), what=self.chosen.what)
         return ""
-    return _TRAYS if pixels.are_exchangeable(members_of(chosen.codes)) else ""
 
+    def _are_sides(self, line: Line) -> bool:
+        """Say whether runs are sides of a part: each second or third one shows the same."""
+        order = line.walk()[0]
+        runs = np.split(order, np.flatnonzero(np.diff(self.chosen.codes[order])) + 1)
+        return self.pixels.of_sides([run.tolist() for run in runs])
 
-def _are_sides(line: Line, chosen: Reading, pixels: PixelEvidence) -> bool:
-    """Say whether runs in time are sides of a part: each second or third one shows the same."""
-    order = line.walk()[0]
-    runs = np.split(order, np.flatnonzero(np.diff(chosen.codes[order])) + 1)
-    return pixels.of_sides([run.tolist() for run in runs])
+    def _counted(self) -> str:
+        """Ask whether cameras count their shots, and runs in time are parts; "" where it is not so.
 
+        Runs of which each holds several values, and that look like parts, may be trays as well.
+        """
+        line, chosen, timed = self.line, self.chosen, self.timed
+        if line is None or timed is None or chosen.key is None or is_called_part(chosen.key):
+            return ""
+        within = purity(timed.codes, chosen.codes) >= WITHIN
+        fewer = _MORE * timed.groups <= chosen.groups
+        gaps = line.walk()[1]
+        inside = gaps[gaps <= max(timed.gaps, default=0.0)]
+        shots = (inside > 0).sum() > _RUN * len(inside)  # else they have the time of a session
+        if not (within and fewer and shots):
+            return ""
+        trays = self.pixels.are_exchangeable(members_of(timed.codes))
+        return "" if trays else _COUNTED.format(gap=_widest(timed))
 
-def _may_be_counted(line: Line, timed: Reading, chosen: Reading, pixels: PixelEvidence) -> str:
-    """Ask whether cameras count their shots, and runs in time are parts; "" where it is not so.
-
-    Runs of which each holds several values, and that look like parts, may be trays as well.
-    """
-    within = purity(timed.codes, chosen.codes) >= WITHIN
-    fewer = _MORE * timed.groups <= chosen.groups
-    gaps = line.walk()[1]
-    inside = gaps[gaps <= max(timed.gaps, default=0.0)]
-    shots = (inside > 0).sum() > _RUN * len(inside)  # else they have the time of a session
-    if not (within and fewer and shots) or (chosen.key and is_called_part(chosen.key)):
-        return ""
-    trays = pixels.are_exchangeable(members_of(timed.codes))
-    return "" if trays else _COUNTED.format(gap=_widest(timed))
-
-
-def _are_copies(chosen: Reading, paths: Sequence[str]) -> bool:
-    """Say whether parts are no more than copies of one file by name, and not called parts."""
-    names = original_names(paths)
-    if chosen.key is None or not all(names) or is_called_part(chosen.key):
-        return False
-    both = {*zip(chosen.codes.tolist(), names, strict=True)}
-    return WITHIN * len(both) <= max(len(set(names)), chosen.groups)
+    def _are_copies(self, paths: Sequence[str]) -> bool:
+        """Say whether parts are no more than copies of one file by name, and not called parts."""
+        chosen, names = self.chosen, original_names(paths)
+        if chosen.key is None or not all(names) or is_called_part(chosen.key):
+            return False
+        both = {*zip(chosen.codes.tolist(), names, strict=True)}
+        return WITHIN * len(both) <= max(len(set(names)), chosen.groups)
 
 
 def _widest(timed: Reading) -> str:

@@ -26,7 +26,7 @@ from pipeline.groups.file_names import codes_of
 from pipeline.groups.joining import SURE, joined
 from pipeline.groups.neighbours import ALL_PAIRS, Tick
 from pipeline.groups.pictures import Pictures
-from pipeline.groups.proposal import AT_LEAST, AT_MOST, Evidence, Link, Proposal, Question
+from pipeline.groups.proposal import AT_MOST, Evidence, Link, Proposal, Question
 from pipeline.groups.readings import Readings, read_all
 from pipeline.groups.rules import doubts_of_parts
 from pipeline.groups.similarity import (
@@ -261,13 +261,10 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     alone = proposal.sizes[proposal.groups] == 1
     many_alone, unspoken = alone.sum() > _ALONE * count, int((alone & ~readings.spoken).sum())
     left = readings.spoken.any() and unspoken > _UNSPOKEN * count
-    if many_alone or left or readings.undecided or not readings.basis:
-        proposal.bound = AT_MOST
-    elif readings.mixed:
-        proposal.bound = AT_LEAST
+    at_most = many_alone or left or not readings.basis
+    proposal.bound = AT_MOST if at_most else readings.bound
     questions = [
-        (readings.undecided, readings.undecided),
-        (proposal.bound == AT_LEAST, readings.mixed),
+        (proposal.bound == readings.bound, readings.question),
         (
             readings.line is not None and not readings.basis,
             "how many seconds lie at most between two shots of one part (--group-gap 10s)",
@@ -283,7 +280,7 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
         ),
         (proposal.bound, _asked_of_names(proposal)),
     ]
-    proposal.question = next((question for holds, question in questions if holds), "")
+    proposal.question = next((asked for holds, asked in questions if holds and asked), "")
 
 
 def _asked_of_names(proposal: Proposal) -> str:

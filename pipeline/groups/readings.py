@@ -18,7 +18,7 @@ from features.arrays import Flags, Indices
 from features.cache.sample_table import TableRow
 from features.errors import DataError
 from pipeline.groups.capture_times import TIMED, time_line
-from pipeline.groups.doubts import USUAL, WITHIN, are_lots, ask
+from pipeline.groups.doubts import USUAL, WITHIN, Doubts, are_lots
 from pipeline.groups.evidence import (
     Finding,
     PixelEvidence,
@@ -57,9 +57,9 @@ class Readings:
     basis: str  # what the groups stand on: "times", "names", "counter", or "" for neither
     line: Line | None  # capture times
     spoken: Flags  # (n,) photographs whose part is named or timed, so that pixels have no say
-    undecided: str  # the question that is left open between two readings; "" for none
     cuts: list[tuple[float, int]]  # (seconds, parts); empty without capture times
-    mixed: str = ""  # the question that is left open where parts may have been merged; "" for none
+    bound: str = ""  # AT_MOST or AT_LEAST, where their number only bounds that of parts
+    question: str = ""  # that settles it
 
 
 def read_all(
@@ -101,13 +101,13 @@ def read_all(
     best = best or timed
     counted = [] if best else [_by_counter(counter, pixels) for counter in counters]
     sure = [one for one in counted if one.confirmed]
-    chosen, why, question, mixed = best, "", "", ""
+    chosen, why, bound, question = best, "", "", ""
     if not sure:
         chosen, why, question = _weighed(best, named, order, line, classes)
     timed = chosen if chosen and not chosen.key else timed
     if chosen is not None and gap is None:
         question = question or (anew if chosen is timed else "")
-        mixed, question = ask(line, chosen, timed, question, pixels, paths)
+        bound, question = Doubts(line, chosen, timed, pixels).ask(question, paths)
     return Readings(
         [
             *(one.finding(True) for one in sure),
@@ -118,9 +118,9 @@ def read_all(
         "counter" if sure else chosen.basis if chosen else "",
         line,
         np.zeros(len(paths), dtype=np.bool_) if chosen is None else chosen.codes >= 0,
-        question,
         [] if line is None else table_of_cuts(line, timed.gaps if timed and timed.gaps else [10.0]),
-        mixed,
+        bound,
+        question,
     )
 
 

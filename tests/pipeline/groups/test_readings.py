@@ -676,7 +676,7 @@ def test_one_time_for_many_photographs_is_asked_about() -> None:
     rows = [TableRow(path, "a", "", f"{n:064x}", n, "", 1, 1, 1, 1) for n, path in enumerate(paths)]
     found = read_all(rows, None, PixelEvidence(None, np.arange(len(rows))))
     assert found.basis == "times"
-    assert "same time" in found.mixed
+    assert "same time" in found.question
 
 
 @pytest.mark.parametrize("views", [1, 5])

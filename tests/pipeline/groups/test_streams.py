@@ -10,6 +10,7 @@ import pytest
 
 from features.cache.sample_table import TableRow
 from pipeline.groups.evidence import PixelEvidence
+from pipeline.groups.proposal import AT_LEAST
 from pipeline.groups.readings import Readings, read_all
 
 START = 1536138000  # 2018-09-05 09:00:00
@@ -64,7 +65,7 @@ def test_cameras_that_something_tells_are_read_by_themselves(
     """Words, counters, numbers, folders: each camera's parts begin at times of their own."""
     found = read(taken(*seeds), form)
     assert 38 * len(seeds) <= parts_of(found) <= 40 * len(seeds)
-    assert not found.mixed
+    assert not found.bound
     assert "cameras by" in next(f.evidence.what for f in found.findings if f.evidence.used)
 
 
@@ -72,7 +73,7 @@ def test_cameras_that_nothing_tells_are_a_doubt() -> None:
     """Their parts run into one another, and that is said."""
     found = read(taken(1, 2), "{digest}")
     assert parts_of(found) < 50
-    assert found.mixed
+    assert found.bound == AT_LEAST
 
 
 @pytest.mark.parametrize("most", [2, 5, 9])
@@ -83,7 +84,7 @@ def test_one_camera_is_no_several(most: int) -> None:
     ]
     found = read(shots, "{own:05d}")
     assert parts_of(found) <= 40
-    assert not found.mixed
+    assert not found.bound
     assert "cameras" not in next(f.evidence.what for f in found.findings if f.evidence.used)
 
 
@@ -126,7 +127,7 @@ def test_cameras_with_other_clocks_look_at_the_same_parts(
     """Each part comes always as much later: its photographs of both stay together."""
     found = read(taken(*seeds, late=late), "cam{camera}_{t}")
     assert 38 <= parts_of(found) <= 40
-    assert not found.undecided
+    assert not found.question
 
 
 def test_a_third_camera_with_parts_of_its_own_stays_apart() -> None:
@@ -138,7 +139,7 @@ def test_cameras_whose_clocks_are_hours_apart_are_a_doubt() -> None:
     """They may be of two lots that a robot photographed: nobody puts them together unasked."""
     found = read(taken(1, 1, late=7200.0), "cam{camera}_{t}")
     assert parts_of(found) >= 76
-    assert "same parts" in found.undecided
+    assert "same parts" in found.question
 
 
 def test_each_camera_has_its_own_pace() -> None:
@@ -162,9 +163,9 @@ def test_a_line_that_brings_parts_later_to_the_second_camera(lag: float) -> None
     """Nearer to the next part than to its own: times that are not quite even tell it."""
     found = on_a_line(lag, 0.4)
     assert parts_of(found) == 60
-    assert not found.undecided
+    assert not found.question
 
 
 def test_an_even_line_does_not_tell_which_part_is_whose() -> None:
     """Nothing settles it: it is asked."""
-    assert "same parts" in on_a_line(5.0, 0.0).undecided
+    assert "same parts" in on_a_line(5.0, 0.0).question

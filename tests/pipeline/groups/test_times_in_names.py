@@ -159,7 +159,7 @@ def test_clocks_of_whole_minutes(form: str, every: int, parts: int | None) -> No
         paths += [f"a/{_written(form, begin + 9 * v).format(n=5 * part + v)}.jpg" for v in range(5)]
     rows = [TableRow(path, "a", "", f"{n:064x}", n, "", 1, 1, 1, 1) for n, path in enumerate(paths)]
     found = read_all(rows, None, PixelEvidence(None, np.arange(len(rows))))
-    assert ("same time" in found.mixed) == (parts is None)
+    assert ("same time" in found.question) == (parts is None)
     used = next(f.evidence for f in found.findings if f.evidence.used)
     assert parts is None or used.groups == parts
 
