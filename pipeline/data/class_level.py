@@ -28,6 +28,7 @@ _FOLD = re.compile(
 _COPY = re.compile(
     r"(?P<of>.+?)(?: - (?:copy|kopie|copie|copia)(?: ?\(\d+\))?| \(\d+\)|[-_ ]copy(?:[-_ ]?\d+)?)"
 )
+_OF_CLASSES = re.compile(r"class|klasse|cat|typ|grade|level|stufe|kind|defe[ck]t|fehler|label")
 _JOINED = (
     re.compile(r"(?P<split>[^\W\d_]+)[-_ ]+(?P<label>.+)"),
     re.compile(r"(?P<split>[a-z]+)(?P<label>[A-Z]\w*)"),
@@ -64,6 +65,19 @@ def is_fold(name: str) -> bool:
         [True, True, True, True, False]
     """
     return bool(_FOLD.fullmatch(name_key(name)))
+
+
+def are_counted(level: Iterable[str]) -> bool:
+    """Say whether three folders or more differ in a number alone, as those of parts do.
+
+    Example:
+        >>> are_counted(["SN1001", "SN1002", "SN1017"]), are_counted(["Class1", "Class2", "Class3"])
+        (True, False)
+    """
+    names = list(map(name_key, level))
+    shapes = {re.sub(r"\d+", "0", name) for name in names}
+    (shape,) = shapes if len(shapes) == 1 else ("",)
+    return len(names) > 2 and bool(re.search(r"[^\W\d_]", shape)) and not _OF_CLASSES.search(shape)
 
 
 def joined_splits(level: Iterable[str], meant: frozenset[str]) -> dict[str, tuple[str, str]]:

@@ -30,6 +30,9 @@ _NO = (  # the last line stands apart: neko, Wong
     r"не|без)[-_ ]*|"
     r"(?:niet|ej|ei|icke|inte|ikke|uden|utan|zonder|pas|não|nao|sem|nie|ne|není|bez|wo|n)[-_ ]+)"
 )
+_FALSE = re.compile(  # a false reject is a good part, and a false ok a bad one
+    rf"(?<![^\W\d_])(?:false|falsche?[rs]?|pseudo|faux|fausse|falso|falsa)[-_ ]*(?:{_GOOD}|{_BAD})"
+)
 _NO_SIGNS = re.compile("[非不未](?:合格|良品|正常)")
 _NONE_SIGNS = re.compile(
     "(?:无|無|没有)(?:异常|異常|缺陷|不良|瑕疵)|(?:異常|不良|결함|불량) ?(?:なし|無し|없음)"
@@ -72,6 +75,8 @@ def is_healthy(name: str) -> bool:
         [True, True, False, False, True]
     """
     words = _words(name)
+    if _FALSE.search(words):
+        return False
     if any(sign in words for sign in _BAD_SIGNS):
         return bool(_NONE_SIGNS.search(words))
     if _NO_SIGNS.search(words):
@@ -86,10 +91,12 @@ def is_defective(name: str) -> bool:
     """Say whether a name says that its parts are defective; many names say neither.
 
     Example:
-        >>> [is_defective(name) for name in ("defects", "NOK", "n.i.O.", "no defect", "part")]
-        [True, True, True, False, False]
+        >>> [is_defective(name) for name in ("NOK", "n.i.O.", "no defect", "false reject", "part")]
+        [True, True, False, False, False]
     """
     words = _words(name)
+    if _FALSE.search(words):
+        return False
     if any(sign in words for sign in _BAD_SIGNS):
         return not _NONE_SIGNS.search(words)
     if _NO_SIGNS.search(words):

@@ -205,10 +205,15 @@ def _by_folders(
         layout.notes += say_unused((file for file in meeting if file not in taken), names)
     if lists is not None and not found and not any(layout.label):
         layout.notes += point_at(lists, names)
-    elif not found and meeting and len({*layout.label} - {""}) < 2:
+    elif not found and meeting and not _say_verdicts({*layout.label} - {""}):
         files = [file for file, _ in _tables(met, TABLES)[:_MOST_POINTED_AT]]
         layout.notes += unclear_tables(files, names)
     return layout, table
+
+
+def _say_verdicts(labels: set[str]) -> bool:
+    """Say whether classes of folders are several, and one says good or bad: else a table may."""
+    return len(labels) > 1 and any(is_healthy(one) or is_defective(one) for one in labels)
 
 
 def _split_by_lists(

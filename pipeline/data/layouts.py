@@ -10,6 +10,7 @@ from pathlib import Path
 from features.errors import DataError
 from pipeline.data.class_level import (
     WRAPPERS,
+    are_counted,
     check_class_level,
     contradictions,
     first_choice,
@@ -194,6 +195,12 @@ class _Reader:
             self.notes.append(
                 f"{', '.join(sorted(level)[:4])} are taken for classes, and what lies in their "
                 f"folders for theirs; if these are: --classes {typed(*inner)}"
+            )
+        if not self.meant and are_counted(level):
+            names = sorted(level)
+            self.notes.append(
+                f"{names[0]} to {names[-1]} are taken for {len(names)} classes; if each is a part, "
+                "say where classes come from (--labels FILE) and which are parts (--group-regex)"
             )
         return [_Place(parts[depth] if len(parts) > depth + 1 else "") for parts in self.paths]
 

@@ -12,7 +12,9 @@ from pipeline.data.class_words import is_defective, is_healthy, split_of
 from pipeline.data.named_classes import Parts
 from pipeline.output.names import name_key, typed
 
-_MASKS = frozenset({"masks", "mask", "segmentation", "segmentations", "segmentationclass"})
+_MASKS = frozenset({
+    "masks", "mask", "segmentation", "segmentations", "segmentationclass", "semantic",
+})  # fmt: skip
 _MASKS_BESIDE_IMAGES = frozenset({"labels", "label", "annotations", "annotation", "gt"})
 _DRAWN = frozenset({
     "overlay", "overlays", "heatmap", "heatmaps", "annotated", "thumbs", "thumbnail", "thumbnails",

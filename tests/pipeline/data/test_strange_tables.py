@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from features.errors import DataError
+from pipeline.data.class_words import is_defective, is_healthy
+from pipeline.data.classes import order_classes
 from pipeline.data.folder import LabelRule, Scan, scan_folder
 
 BAD = range(0, 12, 4)
@@ -139,6 +141,28 @@ def test_photographs_in_folders_of_days_have_no_class(tmp_path: Path, folder: st
     assert any("but of none of these: it says '0.jpg'" in note for note in scan.notes)
     named = scan_folder(tmp_path, [folder.format(day) for day in (5, 6, 7)])
     assert len(counts(named)) == 3
+
+
+@pytest.mark.parametrize("name", ["false_reject", "Pseudofehler", "false ok", "falsche NIO"])
+def test_a_false_verdict_says_neither(name: str) -> None:
+    """A false reject is a good part: the hint put it beside NOK as defective."""
+    assert not is_healthy(name)
+    assert not is_defective(name)
+    assert order_classes(["OK", "NOK", name]).describe().endswith("--positive NOK --classes NOK,OK")
+
+
+def test_folders_of_parts_are_said(tmp_path: Path) -> None:
+    """A folder for each serial number: each was a class without a word, and so was the table."""
+    names = {f"SN{n}/{n}.jpg": "" for n in range(100, 106)}
+    text = "path,label\n" + "".join(
+        f"SN{n},{'nok' if n < 102 else 'ok'}\n" for n in range(100, 106)
+    )
+    scan = scanned(tmp_path, names | {"labels.csv": text}, "SN106/{n}.jpg")
+    said = "SN100 to SN106 are taken for 7 classes; if each is a part, say where classes come from"
+    assert any(note.startswith(said) for note in scan.notes)
+    assert any("of none of these: it says 'SN100'" in note for note in scan.notes)
+    kinds = {f"Class{n}/{n}.jpg": "" for n in range(3)}
+    assert scanned(tmp_path / "b", kinds, "Class3/{n}.jpg").notes == []
 
 
 SIDES = ("TRAIN", "TEST", "VALIDATION")
