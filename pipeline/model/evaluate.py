@@ -252,10 +252,10 @@ def _new_to(
             + "".join(f"; {line}" for line in folder.not_scored)
         )
     left_out = (
-        (known.sum(), "that the model was trained on are left out"),
-        (failed.sum(), "cannot be read"),
+        (int(known.sum()), "the model was made from"),
+        (int(failed.sum()), "cannot be read"),
     )
-    said = [f"{count:,} photographs {why}" for count, why in left_out if count]
+    said = [f"left out: {n:,} photograph{'s' * (n != 1)} that {why}" for n, why in left_out if n]
     return new, [*said, *folder.notes]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from features.arrays import Indices
 from features.cache.sample_table import TableRow
 from pipeline.data.classes import Classes
+from pipeline.output.wording import sentence
 from pipeline.report.html import Html, Row, element, facts, join, name, table
 from pipeline.report.page import Section, paragraphs
 
@@ -27,7 +28,7 @@ class Data:
         groups_from: where the parts are known from, in words.
         sides: numbers of photographs by the name of their side of the split; empty for no split.
         unreadable: photographs that could not be read, with their reasons.
-        notes: what else was left out, and why.
+        notes: what else was left out or counted otherwise, and why.
     """
 
     classes: Classes
@@ -64,7 +65,7 @@ def section(data: Data) -> Section:
                 ("could not be read", f"{len(data.unreadable):,}" if data.unreadable else "none"),
             ]
         ),
-        paragraphs(*(f"Left out: {note}." for note in data.notes)),
+        paragraphs(*map(sentence, data.notes)),
         _unreadable(data.unreadable),
     ]
     return Section("data", "Data: what was photographed", join(body))

@@ -27,7 +27,7 @@ def test_parts_that_the_threshold_was_chosen_on_are_not_scored(cache: Path, mode
     held = {entry["path"] for entry in entries if entry["side"] == "holdout"}
     found = pipeline.evaluate_folder(load(sign(model)), cache.parent / "data", cache)
     assert {table_row.path for table_row in found.predicted.table_rows} == held
-    assert f"{len(trained)} photographs that the model was trained on are left out" in found.notes
+    assert f"left out: {len(trained)} photographs that the model was made from" in found.notes
 
 
 def test_what_is_unlike_is_counted(cache: Path, model: Path, tmp_path: Path) -> None:
