@@ -753,8 +753,10 @@ def test_the_report_of_an_evaluation(cache: Path, tmp_path: Path) -> None:
     page = pipeline.evaluation_report(bundle, pipeline.evaluate_folder(bundle, new, cache))
     check_page(page)
     said = plain(page)
-    for text in ("Nobody said which photographs show one part", "Left out: 1 photograph that cannot",
-                 "bad.png not a photograph", "9 photographs of at most 9 parts"):  # fmt: skip
+    for text in (
+        "Nobody said which photographs show one part", "Left out: 1 photograph that cannot be read.",
+        "bad.png not a photograph", "9 photographs of at most 9 parts",
+    ):  # fmt: skip
         assert text in said
     assert_commands_parse(page)
     assert commands(page)[0][3] == str(new)
