@@ -754,7 +754,8 @@ def test_the_report_of_an_evaluation(cache: Path, tmp_path: Path) -> None:
     check_page(page)
     said = plain(page)
     for text in (
-        "Nobody said which photographs show one part", "Left out: 1 photograph that cannot be read.",
+        "Nobody said which photographs show one part",
+        "Left out: 1 photograph that cannot be read.",
         "bad.png not a photograph", "9 photographs of at most 9 parts",
     ):  # fmt: skip
         assert text in said
