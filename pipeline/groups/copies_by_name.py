@@ -33,29 +33,21 @@ def original_names(paths: Sequence[str]) -> list[str]:
     Returns:
         (n,) names; "" where no two photographs share one, or where too many do.
     """
-    stems = [PurePosixPath(path).stem for path in paths]
+    stems = [PurePosixPath(path).stem.casefold() for path in paths]
     found = []
     for stem in stems:
         short = stem
         while (cut := _COPY.sub("", short)) not in ("", short):
             short = cut
-        found.append(short.casefold())
-    own = {stem.casefold() for stem in stems}
-    ways: defaultdict[str, set[str]] = defaultdict(set)
+        found.append(short)
+    ways: defaultdict[str, set[str]] = defaultdict(set)  # what stands behind a name; "" for itself
     for stem, short in zip(stems, found, strict=True):
-        ways[short].add(re.sub(r"[0-9]+", "#", stem[len(short) :].casefold()))
-    changed: Counter[str] = Counter(
-        short for stem, short in zip(stems, found, strict=True) if short != stem.casefold()
-    )
-    counts = Counter(found)
-    copied = {
-        short
-        for short in changed
-        if 1 < counts[short] <= max(2, _MOST_COPIES * len(paths))
-        and (
-            any(c.isdigit() for c in short)
-            or short in own
-            or (counts[short] <= _FEW and len(ways[short]) > 1)
-        )
-    }
+        ways[short].add(re.sub(r"[0-9]+", "#", stem[len(short) :]))
+    copied = set()
+    for short, count in Counter(found).items():
+        alike = any(c.isdigit() for c in short) or "" in ways[short]
+        told = alike or (count <= _FEW and len(ways[short]) > 1)
+        few = 1 < count <= max(2, _MOST_COPIES * len(paths))
+        if told and few and ways[short] != {""}:
+            copied.add(short)
     return [short if short in copied else "" for short in found]
