@@ -62,9 +62,8 @@ _SURE = (
     _EPOCH,
 )
 _DOUBTFUL = (
-    *(_compiled(day, _JOIN, _ANY_CLOCK, r"(?!\d)") for day in _DATES),
+    *(_compiled(day, f"(?:{_JOIN}|{_FOLDER})", _ANY_CLOCK, r"(?!\d)") for day in _DATES),
     *(_compiled(_ANY_CLOCK, "[-_ ,]{1,3}", day, r"(?!\d)") for day in _DATES[:3]),
-    *(_compiled(day, _FOLDER, _ANY_CLOCK, r"(?!\d)") for day in _DATES),
     _ALONE,
     *(_compiled(day, _JOIN, _MINUTES) for day in _PADDED),
 )
