@@ -118,6 +118,17 @@ def says_bad_alone(name: str) -> bool:
     return bool(_BAD_ALONE.fullmatch(words) or _NEGATED.fullmatch(words))
 
 
+def says_opposite(one: str, other: str) -> bool:
+    """Say whether one of two names says good and the other bad.
+
+    Example:
+        >>> says_opposite("NG", "ok"), says_opposite("crack", "NG")
+        (True, False)
+    """
+    both = (one, other), (other, one)
+    return any(is_healthy(good) and is_defective(bad) for good, bad in both)
+
+
 def without_number(name: str) -> str:
     """Give a name without a number before or behind it.
 

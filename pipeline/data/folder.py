@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from features.errors import DataError
 from features.files import address_of, is_address
 from features.photographs.file import Photograph
-from pipeline.data.class_words import is_defective, is_healthy, split_of
-from pipeline.data.label_table import LabelRule, find_labels, read_labels, unclear_tables
+from pipeline.data.class_words import is_defective, is_healthy, says_opposite, split_of
+from pipeline.data.label_table import (
+    LabelRule,
+    find_labels,
+    most_labels,
+    read_labels,
+    unclear_tables,
+)
 from pipeline.data.labels import Labels, count_labels
 from pipeline.data.layouts import Layout, read_layout
 from pipeline.data.masks import surely_mask
@@ -180,10 +187,12 @@ def _by_folders(
         )
     said: list[str] = []
     meeting = [file for file, _ in met.beside] if look and not is_address(root) else []
-    lists = meet_lists(meeting, root, names, said)
+    kept = [name for number, name in enumerate(names) if number not in layout.masks]
+    lists = meet_lists(meeting, root, kept, said)
     layout.notes += said
     tables = [one for one in tables if lists is None or one[0] not in lists.files]
-    found = find_labels(tables, names, needed=not any(layout.label)) if tables else []
+    read = partial(find_labels, tables, needed=not any(layout.label))
+    found = most_labels(read, kept, names) if tables else []
     if lists is not None and lists.label and not found:
         found = [lists]
     if len(found) > 1:
@@ -196,18 +205,18 @@ def _by_folders(
     table = next((one for one in found if _table_decides(root, layout, one, names)), None)
     of_lists = _tables(met, {".json"}) if meeting else []  # {"train": […], "test": […]}
     of_lists = [*tables, *(of_lists if len(of_lists) <= _MOST_POINTED_AT else [])]
-    said_split = lists or meet_columns(of_lists, names, layout.notes)
+    said_split = lists or meet_columns(of_lists, kept, layout.notes)
     if said_split is not None and table is not said_split:
         _split_by_lists(layout, table, said_split, names)
     split = any(layout.split) or (table is not None and table.split)
     if not (split or said_split or said):
         taken = {file for one in found for file in one.files}
-        layout.notes += say_unused((file for file in meeting if file not in taken), names)
+        layout.notes += say_unused((file for file in meeting if file not in taken), kept)
     if lists is not None and not found and not any(layout.label):
-        layout.notes += point_at(lists, names)
+        layout.notes += point_at(lists, kept)
     elif not found and meeting and not _say_verdicts({*layout.label} - {""}):
         files = [file for file, _ in _tables(met, TABLES)[:_MOST_POINTED_AT]]
-        layout.notes += unclear_tables(files, names)
+        layout.notes += unclear_tables(files, kept)
     return layout, table
 
 
@@ -278,21 +287,22 @@ def _by_table(root: Path, met: Met, rule: LabelRule) -> tuple[Layout, Labels]:
     """Read classes from the table that was named; masks and splits still from the folders."""
     paths = [parts for _, parts in met.files]
     names, file = ["/".join(parts) for parts in paths], Path(rule.file)
-    if file.is_dir():
-        table = lists_in(file, root, names, rule)
-    else:
-        table = read_labels(rule, names, root)
-        table.remarks += lists_beside(file, root, names)
     blank = [""] * len(paths)
     try:
         layout = read_layout(root, paths)
     except DataError:  # a layout that says no classes needs none
         layout = Layout("", list(blank), list(blank))
     layout.notes.clear()
+    kept = [name for number, name in enumerate(names) if number not in layout.masks]
+    if file.is_dir():
+        table = lists_in(file, root, kept, rule)
+    else:
+        (table,) = most_labels(lambda those: [read_labels(rule, those, root)], kept, names)
+        table.remarks += lists_beside(file, root, kept)
     other = [
         path
         for path, label in zip(names, layout.label, strict=True)
-        if label and (said := table.label.get(path)) and _opposite(label, said)
+        if label and (said := table.label.get(path)) and says_opposite(label, said)
     ]
     if other:
         table.remarks.append(
@@ -300,11 +310,6 @@ def _by_table(root: Path, met: Met, rule: LabelRule) -> tuple[Layout, Labels]:
             f"which {file} calls {table.label[other[0]]}: the table was named, and holds"
         )
     return layout, table
-
-
-def _opposite(label: str, said: str) -> bool:
-    """Say whether one of two names says good and the other bad."""
-    return (is_healthy(label) and is_defective(said)) or (is_defective(label) and is_healthy(said))
 
 
 def _tables(met: Met, suffixes: Collection[str]) -> list[tuple[Path, str]]:

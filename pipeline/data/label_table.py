@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
         )
     if not found.label:
         said = f"it says {found.unknown[0]!r} where" if found.unknown else "it says none, and"
-        raise DataError(
+        raise NoneNamedError(
             f"{table.file} names none of the {len(paths):,} photographs in {root}: {said} "
             f"they are called {paths[0]!r}; expected paths relative to the folder; "
             "name another table, or go without: --labels none"
@@ -115,6 +116,35 @@ def find_labels(
             by_name.setdefault(file.name, []).append((table, columns, folder))
     found = [gather(same, paths) for same in by_name.values()]
     return [labels for labels in found if labels.label]
+
+
+class NoneNamedError(DataError):
+    """A table names no photograph of the folder."""
+
+
+def most_labels(
+    read: Callable[[Sequence[str]], list[Labels]], photographs: Sequence[str], all_: Sequence[str]
+) -> list[Labels]:
+    """Read tables for photographs alone, or for masks, too: what gives more of them a class.
+
+    1.png of a table is images/1.png, though there is a masks/1.png; a table may also name what is
+    called as a mask.
+
+    Args:
+        read: gives what the tables say of paths.
+        photographs: paths without those of masks.
+        all_: paths with them.
+    """
+    if len(photographs) == len(all_):
+        return read(all_)
+    found: list[Labels] = []
+    with contextlib.suppress(NoneNamedError):
+        found = read(photographs)
+    if not found:
+        return read(all_)
+    with contextlib.suppress(DataError):
+        found = max(found, read(all_), key=lambda some: sum(len(one.label) for one in some))
+    return found
 
 
 def unclear_tables(tables: Sequence[Path], paths: Sequence[str]) -> list[str]:

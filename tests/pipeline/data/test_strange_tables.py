@@ -165,6 +165,26 @@ def test_folders_of_parts_are_said(tmp_path: Path) -> None:
     assert scanned(tmp_path / "b", kinds, "Class3/{n}.jpg").notes == []
 
 
+@pytest.mark.parametrize("masks", ["masks/{n}.png", "images/{n}.png"])
+@pytest.mark.parametrize("masked", [BAD, range(12)])
+def test_names_that_masks_have_too_are_those_of_photographs(
+    tmp_path: Path, masks: str, masked: range
+) -> None:
+    """Where defects alone have masks, they alone lost their class: the rest was one class, good."""
+    suffix = "png" if masks.startswith("masks") else "jpg"
+    files = {masks.format(n=n): "" for n in masked}
+    lines = [f"{n},{'nok' if n in BAD else 'ok'}" for n in range(12)]
+    text = {"labels.csv": "\n".join(["id,label", *lines])}
+    scan = scanned(tmp_path / "a", files | text, f"images/{{n}}.{suffix}")
+    assert counts(scan) == {"ok": 9, "nok": 3}
+    rule = LabelRule(str(tmp_path / "a/labels.csv"))
+    assert counts(scan_folder(tmp_path / "a", labels=rule)) == {"ok": 9, "nok": 3}
+    sides = {f"{side}.txt": "\n".join(f"{n}.{suffix}" for n in range(12) if (n % 2 == 0) == even)
+             for side, even in (("train", True), ("test", False))}  # fmt: skip
+    scan = scanned(tmp_path / "b", files | text | sides, f"images/{{n}}.{suffix}")
+    assert {p.split for p in scan.photographs} == {"train", "test"}
+
+
 SIDES = ("TRAIN", "TEST", "VALIDATION")
 
 
