@@ -35,6 +35,7 @@ from pipeline.data.split_lists import (
 from pipeline.data.walk import ARCHIVES, Met, meet_files
 from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
+from pipeline.output.read_table import WORKBOOKS
 
 _MOST_POINTED_AT = 20  # tables that are looked through where nothing says classes
 _SHOWN = 8  # folders that are left out
@@ -215,7 +216,7 @@ def _by_folders(
     if lists is not None and not found and not any(layout.label):
         layout.notes += point_at(lists, kept)
     elif not found and meeting and not _say_verdicts({*layout.label} - {""}):
-        files = [file for file, _ in _tables(met, TABLES)[:_MOST_POINTED_AT]]
+        files = [file for file, _ in _tables(met, TABLES | WORKBOOKS)[:_MOST_POINTED_AT]]
         layout.notes += unclear_tables(files, kept)
     return layout, table
 

@@ -13,7 +13,7 @@ from features.photographs.decode import SUFFIXES
 from pipeline.data.class_words import TEST, flagged_split, is_healthy, split_of
 from pipeline.data.labels import NO, YES, Columns, Labels, gather, say_which
 from pipeline.output.names import name_key
-from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
+from pipeline.output.read_table import PATH_COLUMNS, WORKBOOKS, PathIndex, Table, read_table
 
 LABEL_COLUMNS = (
     "label", "labels", "class", "classes", "class name", "category", "target", "verdict", "result",
@@ -159,6 +159,10 @@ def unclear_tables(tables: Sequence[Path], paths: Sequence[str]) -> list[str]:
 
 def _pointed_at(file: Path, paths: Sequence[str]) -> str:
     """Say how a table that was not taken gives classes; "" where it is none of photographs."""
+    if file.suffix.lower() in WORKBOOKS:
+        return (
+            f"{file} is not read: if it says classes, save it as CSV (UTF-8), and say --labels CSV"
+        )
     try:
         table = table_of(file, paths)
         columns = columns_of(table, LabelRule(), paths)

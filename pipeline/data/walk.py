@@ -13,6 +13,7 @@ from features.photographs.decode import SUFFIXES
 from features.photographs.file import first_bytes
 from pipeline.output.names import name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
+from pipeline.output.read_table import WORKBOOKS
 
 PICTURES = frozenset({
     ".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".jpc",
@@ -30,7 +31,7 @@ _SYSTEM = frozenset({
 })  # fmt: skip
 """Folders that systems and storage servers make; some hold small copies of photographs."""
 
-_TELLING = TABLES | {".yaml", ".yml", ".xml"}
+_TELLING = TABLES | WORKBOOKS | {".yaml", ".yml", ".xml"}
 _MOST_BESIDE = 100_000
 
 

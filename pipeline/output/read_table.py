@@ -22,6 +22,9 @@ MOST_BYTES = 2**30
 SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".json"})
 """File names that may be tables, lower case."""
 
+WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".ods", ".numbers"})
+"""File names of tables that are not read, lower case."""
+
 PATH_COLUMNS = (
     "path", "file name", "filename", "file", "file path", "image path", "image", "image name",
     "image file", "image id", "img", "img name", "photograph", "photo", "picture", "relative path",

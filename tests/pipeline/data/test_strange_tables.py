@@ -185,6 +185,15 @@ def test_names_that_masks_have_too_are_those_of_photographs(
     assert {p.split for p in scan.photographs} == {"train", "test"}
 
 
+def test_a_workbook_is_said_where_nothing_says_classes(tmp_path: Path) -> None:
+    """Where a factory keeps its classes: it was a file of another kind."""
+    scan = scanned(tmp_path / "a", {"Pruefung.XLSX": "PK"})
+    assert any(
+        "Pruefung.XLSX is not read: if it says classes, save it as CSV" in n for n in scan.notes
+    )
+    assert scanned(tmp_path / "b", {"NG/1.jpg": "", "q.xlsx": "PK"}, "OK/{n}.jpg").notes == []
+
+
 SIDES = ("TRAIN", "TEST", "VALIDATION")
 
 
