@@ -306,8 +306,8 @@ def draw(curves: Mapping[str, Curve]) -> str:
     """Seconds and memory against rows, both axes by powers of ten, as SVG."""
     heads = list(dict.fromkeys(name.split(",")[0] for name in curves))
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1160 500" font-family="sans-serif" '
-        'font-size="13"><rect width="1160" height="500" fill="white"/>'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1190 500" font-family="sans-serif" '
+        'font-size="13"><rect width="1190" height="500" fill="white"/>'
     ]
     panels = (
         ("cpu", "processor seconds of one fold", 1.0, (-2, 3)),

@@ -147,9 +147,11 @@ class LearningCurve:
         """Say how the numbers of the table were made."""
         draws = len({fold.repeat for fold in self.result.folds})
         low, high = (round(100 * quantile) for quantile in BAND)
+        flat = set(self.options.features) == {FLAT}
         return (
             f"means over {draws} draws of whole parts, on parts held out; in brackets: {low} to "
             f"{high} % of the draws; verdicts at the threshold 0.5"
+            f"{'; heads see flat rows, and others by --features' if flat else ''}"
         )
 
     def outlook(self) -> list[str]:

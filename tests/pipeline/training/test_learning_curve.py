@@ -167,3 +167,6 @@ def test_the_holdout_of_a_given_split_is_not_looked_at(cache: Path, tmp_path: Pa
     assert len(found.result.y) == (~test).sum()
     assert f"the other {test.sum()} of the given split are left" in found.note
     assert found.note in learning(found)
+    assert "heads see flat rows" in found.how()
+    other = replace(found.options, features=[pipeline.FeatureSpec.parse("avg")])
+    assert "flat" not in replace(found, options=other).how()
