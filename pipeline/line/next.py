@@ -86,7 +86,7 @@ def next_to_label(
         options: how rows that are missing are computed; None for `PredictOptions()`.
         count: parts at most.
         known: digests of photographs that are labelled already; their parts are left out, and so
-            are those that the model was trained on.
+            are those that the model was made from, its holdout among them.
         notes: given, that parts are only proposed and what was left out are put behind its end.
         progress: called as `progress(done, total)`.
 
@@ -99,7 +99,7 @@ def next_to_label(
     """
     found = predict(bundle, photographs, cache_path, options, notes=notes, progress=progress)
     parts = predict_parts(bundle, found)
-    labelled = set(known)
+    labelled = {*known, *(entry["digest"] for entry in bundle.split())}
     new = [
         part
         for part in parts

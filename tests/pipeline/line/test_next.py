@@ -136,10 +136,10 @@ def test_parts_that_are_only_proposed_are_called_so(
 
 
 def test_nothing_new_is_said(line: Path, tmp_path: Path) -> None:
-    """A folder that the model was trained on has nothing to teach."""
+    """A folder that the model was trained and tested on has a label for everything."""
     cache = Path(shutil.copy(line / "features.h5", tmp_path))
     bundle = load(line / "model")
-    known = {e["path"] for e in bundle.split() if e["side"] == "train"}
+    known = {entry["path"] for entry in bundle.split()}
     files = [str(line / "data" / path) for path in sorted(known)]
     with pytest.raises(DataError, match="not labelled yet"):
         next_to_label(bundle, pipeline.find_photographs(files), cache)
