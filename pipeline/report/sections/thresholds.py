@@ -33,7 +33,11 @@ def section(
         paragraphs(
             None if decision.of_wholes else "A part counts as soon as one of its photographs does.",
             "The thresholds were chosen on the first column, so it flatters." if unseen else None,
-            *(sentence(said) for what, one in scored.items() if (said := bounds(one, what))),
+            *(
+                sentence(said)
+                for what, one in scored.items()
+                if (said := bounds(one, _whole(what)))
+            ),
             *(
                 sentence(people(one, what, decision.defect_rate, wholes=decision.of_wholes))
                 for what, one in sides.items()
@@ -42,3 +46,8 @@ def section(
         ),
     ]
     return Section("thresholds", "Thresholds: from a probability to a verdict", join(body))
+
+
+def _whole(side: str) -> str:
+    """Name a side as the subject of a sentence; of a new folder its name will do."""
+    return "the holdout" if side == "held out" else side

@@ -390,13 +390,13 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     assert "80 defective and 80 good parts that were set aside" in said
     assert "claim at most 0.05 of defective parts are missed, with 95% confidence" in said
     assert f"(missed) {new.defective_parts.passed} of 80" in said
-    assert "Held out alone shows, with 95% confidence: at most" in said
+    assert "The holdout alone shows, with 95% confidence: at most" in said
     guessed = thresholds.section(found, BINARY.names, {"held out": replace(new, told=False)})
     assert guessed is not None
     assert "no bound for other parts: which photographs show one part is only" in plain(
         guessed.body
     )
-    assert "Held out alone shows" not in plain(guessed.body)
+    assert "The holdout alone shows" not in plain(guessed.body)
     for rule, words in (
         ("any", "parts with a photograph that is …"),
         ("mean", "parts judged as wholes, by the mean of their photographs' log-odds"),
