@@ -15,7 +15,9 @@ from pipeline.output.names import name_key, typed
 _MASKS = frozenset({
     "masks", "mask", "segmentation", "segmentations", "segmentationclass", "semantic",
 })  # fmt: skip
-_MASKS_BESIDE_IMAGES = frozenset({"labels", "label", "annotations", "annotation", "gt"})
+_MASKS_BESIDE_IMAGES = frozenset({
+    "labels", "label", "annotations", "annotation", "gt", "depth", "xyz", "disparity",
+})  # fmt: skip
 _DRAWN = frozenset({
     "overlay", "overlays", "heatmap", "heatmaps", "annotated", "thumbs", "thumbnail", "thumbnails",
     "preview", "previews", "visualization", "visualizations", "visualisation", "visualisations",

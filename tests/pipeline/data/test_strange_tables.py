@@ -194,6 +194,15 @@ def test_a_workbook_is_said_where_nothing_says_classes(tmp_path: Path) -> None:
     assert scanned(tmp_path / "b", {"NG/1.jpg": "", "q.xlsx": "PK"}, "OK/{n}.jpg").notes == []
 
 
+@pytest.mark.parametrize("name", ["depth", "xyz"])
+def test_maps_of_depth_are_no_photographs(tmp_path: Path, name: str) -> None:
+    """MVTec 3D has them beside rgb in each class: they were trained on as photographs."""
+    maps = {f"{c}/{name}/{n}.png": "" for c in ("good", "hole") for n in range(3)}
+    scan = scanned(tmp_path, maps | {"hole/rgb/1.png": ""}, "good/rgb/{n}.png")
+    assert counts(scan) == {"good": 12, "hole": 1}
+    assert any("masks" in what and count == 6 for what, count in scan.ignored.items())
+
+
 SIDES = ("TRAIN", "TEST", "VALIDATION")
 
 
