@@ -792,8 +792,8 @@ MODELS = (
     Mutant(
         "A stranger's cache does not choose the pattern that is searched",
         "pipeline/data/folder_record.py",
-        'if rule.kind == "regex" and not groups_told:',
-        'if rule.kind == "regex" and groups_told:',
+        'if rule.kind == "regex" and not told.groups:',
+        'if rule.kind == "regex" and told.groups:',
         "tests/pipeline/data/test_strange_roots.py::test_its_pattern_is_asked_for",
     ),
     Mutant(
