@@ -142,6 +142,8 @@ def most_labels(
         found = read(photographs)
     if not found:
         return read(all_)
+    if not any(one.unknown for one in found):
+        return found
     with contextlib.suppress(DataError):
         found = max(found, read(all_), key=lambda some: sum(len(one.label) for one in some))
     return found
