@@ -226,6 +226,8 @@ def drift(
     show("\n".join([*found.said, *(f"  {x.path or x.digest[:12]}" for x in found.examples[:5])]))
     if written:
         show(f"written: {', '.join(map(str, written))}")
+    if sheet is not None and sheet not in written:
+        show(f"not written: {sheet}, for no photograph at hand shows a change")
 
 
 def rethreshold(

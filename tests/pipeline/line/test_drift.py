@@ -263,6 +263,8 @@ def test_the_command(line: Path, tmp_path: Path, run: Run) -> None:
     assert rows[0]["time"].startswith("2024-")
     assert (tmp_path / "drift.png").read_bytes().startswith(b"\x89PNG")
     fails(run(*asked, "--since", "soon"), "soon")
+    code, out, _ = run(*asked, "--since", "2024-12-01", "--sheet", "none.png")
+    assert "not written: none.png" in out
     with Cache.read(tmp_path / "features.h5") as cache:
         assert len(cache) == 72 + 80
 
