@@ -328,8 +328,8 @@ def _same_sides(table: Table, best: str, name: str, rank: int) -> bool:
     pairs = set(zip(ours, theirs, strict=True))
     if rank < 2:
         return len(pairs) == len(dict(pairs)) == len({said for _, said in pairs})
-    sides = {(is_healthy(one), is_healthy(other)) for one, other in pairs if other}
-    return _says_classes(table, name) < 2 or len(sides) == len(dict(sides))
+    same = all(is_healthy(one) == is_healthy(other) for one, other in pairs if one and other)
+    return _says_classes(table, name) < 2 or same
 
 
 def _with_values(table: Table, name: str) -> str:

@@ -70,6 +70,15 @@ def test_columns_that_tell_photographs_apart_otherwise_are_said(tmp_path: Path) 
     assert scan.notes == []
 
 
+@pytest.mark.parametrize("bad", ["nok,ok", "nok,nok"])
+def test_verdicts_that_contradict_each_other_are_said(tmp_path: Path, bad: str) -> None:
+    """An operator's and the final one: the first is taken, and that the second differs is said."""
+    scan = scanned(tmp_path, table("verdict,result", "ok,nok" if bad == "nok,ok" else "ok,ok", bad))
+    assert counts(scan) == {"ok": 9, "nok": 3}
+    said = any("verdict (ok 9, nok 3) is taken; if result (" in note for note in scan.notes)
+    assert said == (bad == "nok,ok")
+
+
 def test_what_a_person_fills_in_comes_before_what_a_model_says(tmp_path: Path) -> None:
     """The label of next.csv, half filled in, all alike or empty, is not replaced by its class."""
     text = "path,label,class,probability_of_defect\n"
