@@ -287,6 +287,8 @@ def test_many_parts_by_keys(service: Service, browser: Browser, part: list[Path]
     browser.choose("#files", part)
     browser.until("document.querySelectorAll('#list .row').length === 3")
     assert browser.evaluate("document.querySelector('#add-view').hidden")  # it would end the list
+    wide = "document.querySelector('{}').getBoundingClientRect().width"
+    assert browser.evaluate(f"{wide.format('#next-part')} > 0.9 * {wide.format('#result .foot')}")
     shown = "[...document.querySelectorAll('#list .row')].findIndex(e => e.ariaPressed === 'true')"
     browser.press("r")
     browser.until(HELD)
