@@ -206,7 +206,10 @@ def test_evaluate_on_a_new_folder_leaves_out_what_was_trained_on(
     trained = sum(e["side"] == "train" and e["class"] == "Healthy" for e in load(model).split())
     found = pipeline.evaluate_folder(load(model), new, cache)
     assert found.assessment.count == 18 + 48 - trained
-    assert any(note.startswith(f"left out: {trained} photographs that the model was made from") for note in found.notes)
+    assert any(
+        note.startswith(f"left out: {trained} photographs that the model was made from")
+        for note in found.notes
+    )
     with pytest.raises(DataError, match=r"nothing in .* is new"):
         shutil.rmtree(new)
         for entry in load(model).split():
