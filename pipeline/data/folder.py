@@ -11,8 +11,11 @@ from pathlib import Path
 from features.errors import DataError
 from features.files import address_of, is_address
 from features.photographs.file import Photograph
-from pipeline.data.class_words import is_defective, is_healthy, says_opposite, split_of
+from pipeline.data.class_words import is_defective, is_healthy, says_opposite
+from pipeline.data.classes_in_names import point_at_names, take_from_names
 from pipeline.data.label_table import (
+    NAMES,
+    NONE,
     LabelRule,
     find_labels,
     most_labels,
@@ -74,8 +77,8 @@ def scan_folder(
 ) -> Scan:
     """List the photographs below `root` with their classes, following links but never in circles.
 
-    Classes come from the table that `labels` names, else from the folders (see
-    `pipeline.data.layouts`), else from a table in the folder that names its photographs.
+    Classes come from what `labels` names, else from the folders (see `pipeline.data.layouts`), else
+    from a table in the folder that names its photographs, else from words of their names.
 
     Args:
         root: a folder in one of the layouts of docs/layouts.md.
@@ -99,7 +102,10 @@ def scan_folder(
         )
     rule, known = labels or LabelRule(), list(known)
     table: Labels | None
-    if rule.file not in ("", "none"):
+    if rule.file == NAMES:
+        layout, table = _for_splits(root, met), None
+        take_from_names(layout, ["/".join(parts) for _, parts in met.files], asked=True)
+    elif rule.file not in ("", NONE):
         layout, table = _by_table(root, met, rule)
     else:
         meant = classes or (_found_below(root, met, known) if known else None)
@@ -110,7 +116,7 @@ def scan_folder(
     if classes:
         _pick(scan, classes)
     elif not known and (missing := [p.path for p in scan.photographs if not p.label]):
-        why = table.missing(missing) if table else "they lie in no folder of a class"
+        why = table.missing(missing) if table else "no folder, table or name says one"
         scan.notes.append(
             f"{len(missing):,} of {len(scan.photographs):,} photographs have no class: {why}"
         )
@@ -218,6 +224,8 @@ def _by_folders(
     elif not found and meeting and not _say_verdicts({*layout.label} - {""}):
         files = [file for file, _ in _tables(met, TABLES | WORKBOOKS)[:_MOST_POINTED_AT]]
         layout.notes += unclear_tables(files, kept)
+    if look and table is None:
+        (point_at_names if any(layout.label) else take_from_names)(layout, names)
     return layout, table
 
 
@@ -286,14 +294,8 @@ def _table_decides(root: Path, layout: Layout, table: Labels, names: Sequence[st
 
 def _by_table(root: Path, met: Met, rule: LabelRule) -> tuple[Layout, Labels]:
     """Read classes from the table that was named; masks and splits still from the folders."""
-    paths = [parts for _, parts in met.files]
-    names, file = ["/".join(parts) for parts in paths], Path(rule.file)
-    blank = [""] * len(paths)
-    try:
-        layout = read_layout(root, paths)
-    except DataError:  # a layout that says no classes needs none
-        layout = Layout("", list(blank), list(blank))
-    layout.notes.clear()
+    names, file = ["/".join(parts) for _, parts in met.files], Path(rule.file)
+    layout = _for_splits(root, met)
     kept = [name for number, name in enumerate(names) if number not in layout.masks]
     if file.is_dir():
         table = lists_in(file, root, kept, rule)
@@ -313,6 +315,17 @@ def _by_table(root: Path, met: Met, rule: LabelRule) -> tuple[Layout, Labels]:
     return layout, table
 
 
+def _for_splits(root: Path, met: Met) -> Layout:
+    """Read masks and splits from the folders, where something else says the classes."""
+    paths = [parts for _, parts in met.files]
+    try:
+        layout = read_layout(root, paths)
+    except DataError:  # a layout that says no classes needs none
+        layout = Layout("", [""] * len(paths), [""] * len(paths))
+    layout.notes.clear()
+    return layout
+
+
 def _tables(met: Met, suffixes: Collection[str]) -> list[tuple[Path, str]]:
     """Find files that may say classes, in the folder itself and in those above pictures."""
     above = {parts[:at] for _, parts in met.files for at in range(len(parts))}
@@ -327,7 +340,7 @@ def _tables(met: Met, suffixes: Collection[str]) -> list[tuple[Path, str]]:
 
 def _fill(scan: Scan, met: Met, layout: Layout, table: Labels | None) -> None:
     """Put class and split to each photograph."""
-    splits = _table_splits(table) if table else {}
+    splits = table.known_splits() if table else {}
     if table and splits:
         paths = ["/".join(parts) for _, parts in met.files]
         folders = dict(zip(paths, layout.split, strict=True))
@@ -354,19 +367,6 @@ def _fill(scan: Scan, met: Met, layout: Layout, table: Labels | None) -> None:
         scan.layout = f"classes from {', '.join(map(str, table.files))}"
         scan.layout += f" (split: {layout.words})" if any(layout.split) and not splits else ""
         scan.notes += [note for note in table.notes() if note not in scan.notes]
-
-
-def _table_splits(table: Labels) -> dict[str, str]:
-    """Read parts of a split, if all that the table calls them is known; else say so."""
-    known = {path: split_of(split) for path, split in table.split.items()}
-    unknown = Counter(table.split[path] for path, split in known.items() if not split)
-    if not unknown:
-        return known
-    table.remarks.append(
-        f"the split that the table gives is not used: it says {unknown.most_common(1)[0][0]!r} of "
-        f"{unknown.most_common(1)[0][1]:,} photographs; expected train, validation or test"
-    )
-    return {}
 
 
 def _pick(scan: Scan, classes: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from features.errors import CacheError, DataError, ImageError
 from features.own_files import is_strange_root
 from features.photographs.file import Photograph, stat_photograph
 from features.photographs.views import Chosen
-from pipeline.data.label_table import LabelRule
+from pipeline.data.label_table import NAMES, NONE, LabelRule
 from pipeline.groups.rules import GroupRule
 from pipeline.output.names import command_line
 
@@ -134,7 +134,7 @@ def _tables(record: FolderRecord, told: Told) -> tuple[str, str]:
     """Give the noted tables of groups and of classes that would be read unasked; "" for none."""
     rule = record.group_rule
     groups = rule.value if rule.kind == "file" and not told.groups else ""
-    return groups, "" if record.labels.file == "none" or told.labels else record.labels.file
+    return groups, "" if record.labels.file in (NONE, NAMES) or told.labels else record.labels.file
 
 
 _SHOWN = 200

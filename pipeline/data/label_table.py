@@ -33,12 +33,17 @@ _MOST_SPLITS = 12  # ways to write the parts of a split in one column
 _SHOWN = 4  # values of a column without a name
 
 
+NONE, NAMES = "none", "names"
+"""What stands for a table that is not looked for, and for words of file names instead of one."""
+
+
 @dataclass(frozen=True)
 class LabelRule:
     """Say where classes come from.
 
     Attributes:
-        file: the table; "" to look for one and else take the folders, "none" for the folders alone.
+        file: the table; "" to look for one and else take the folders; NONE for the folders alone;
+            NAMES for the words of file names.
         path_column, label_column: of the table; "" to find them by name.
     """
 

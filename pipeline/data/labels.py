@@ -84,6 +84,19 @@ class Labels:
         labels = set_aside(list(self.label.values()), keys, self.remarks)
         self.label = dict(zip(names, labels, strict=True))
 
+    def known_splits(self) -> dict[str, str]:
+        """Give the parts of a split, if all that the tables call them is known; else say so."""
+        known = {path: split_of(split) for path, split in self.split.items()}
+        unknown = Counter(self.split[path] for path, split in known.items() if not split)
+        if not unknown:
+            return known
+        said, count = unknown.most_common(1)[0]
+        self.remarks.append(
+            f"the split that the table gives is not used: it says {said!r} of {count:,} "
+            "photographs; expected train, validation or test"
+        )
+        return {}
+
     def missing(self, unlabelled: Sequence[str]) -> str:
         """Say why these photographs have no class, though there are tables."""
         blank = len(self.blank.intersection(unlabelled))

@@ -108,7 +108,8 @@ AuditFile = Annotated[
     Path, _read("An audit, shown in the report if it is of this data.", "--audit")
 ]
 Labels = Annotated[
-    Path | None, _read("Table (path, label) that says the classes; none: the folders do.")
+    Path | None,
+    _read("Table (path, label) that says the classes; none: the folders do; names: file names."),
 ]
 LabelColumn = Annotated[str | None, _read("Of --labels.  [default: found by name]")]
 MaxPixels = Annotated[

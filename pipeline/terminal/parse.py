@@ -86,13 +86,13 @@ def label_rule(labels: Path | None, path: str | None, label: str | None) -> Labe
         DataError: a column is named without a table.
     """
     from features.errors import DataError
-    from pipeline.data.label_table import LabelRule
+    from pipeline.data.label_table import NAMES, NONE, LabelRule
 
     if labels is None:
         if path or label:
             raise DataError("found a column without its table; expected --labels FILE beside it")
         return None
-    file = "none" if str(labels) == "none" else str(labels.resolve())
+    file = str(labels) if str(labels) in (NONE, NAMES) else str(labels.resolve())
     return LabelRule(file, path or "", label or "")
 
 
