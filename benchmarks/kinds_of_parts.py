@@ -241,14 +241,6 @@ def hurried() -> list[Shot]:
     return found
 
 
-def turned_over() -> list[Shot]:
-    """Give three views of each side, and a pause to turn the part over as long as to change it."""
-    found, times = list[Shot](), bursts(80, 3, 6, 2, 15)
-    for n, (side, view, t) in enumerate(times):
-        found.append(shot(_stamp(t), side // 2, view + 3 * (side % 2), n))
-    return found
-
-
 def pauses() -> list[Shot]:
     """Give bursts of a phone, and a pause of an hour after each ninth part."""
     found, added, last = list[Shot](), 0.0, 0
@@ -274,6 +266,34 @@ def conveyor() -> list[Shot]:
         shot(f"cam{camera}_{_stamp(t)}{int(1000 * t % 1000):03d}", p, 5 * camera, n)
         for n, (t, camera, p) in enumerate(shots)
     ]
+
+
+def sides(of_a_part: int) -> list[Shot]:
+    """Give three views of each side, and a pause to turn the part over as long as to change it."""
+    found, times = list[Shot](), bursts(40 * of_a_part, 3, 6, 2, 15)
+    for n, (side, view, t) in enumerate(times):
+        part, side = divmod(side, of_a_part)
+        found.append(shot(_stamp(t), part, view + 3 * side, n))
+    return found
+
+
+def words_before(words: str, parts: int, name: str = "{w}_{p:03d}") -> list[Shot]:
+    """Tell the views of each part by words alone."""
+    return [
+        at(f"a/{name.format(w=word, p=part, digest=nameless(99 * part + view))}.jpg", part, view)
+        for part in range(parts)
+        for view, word in enumerate(words.split())
+    ]
+
+
+def in_days(form: str) -> list[Shot]:
+    """Give bursts of twenty parts at the same hours of each of three days, in one class."""
+    found = list[Shot]()
+    for day in range(3):
+        for part, view, t in bursts(20, 5, day, 3.5, 25):
+            path = f"a/{_stamp(t + 86400 * day, form)}.jpg"
+            found.append(at(path, 20 * day + part, view))
+    return found
 
 
 def exports() -> list[Shot]:
@@ -353,6 +373,8 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "day as folder, clock as name": lambda: [
         s._replace(path=s.path.replace("/", "/2018-09-05/")) for s in phone("%H%M%S")
     ],
+    "day as folder, clock as name, days": lambda: in_days("%Y-%m-%d/%H%M%S"),
+    "clock before the day": lambda: in_days("%H-%M-%S_%Y-%m-%d"),
     "messenger": lambda: phone("WhatsApp Image %Y-%m-%d at %I.%M.%S %p"),
     "camera, time in EXIF": lambda: camera(3.5, 25, 5),
     "20 shots in 2 s": lambda: camera(0.1, 12, 20),
@@ -360,6 +382,10 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "rounds, round and place": lambda: rounds("r{r}_pos{p:02d}"),
     "rounds, one class": lambda: in_one_class(rounds("r{r}_pos{p:02d}")),
     "items over two classes": across_folders,
+    "items over two classes, one file in both": lambda: [
+        *(at(f"{label}/kos00_Part0.jpg", 0) for label in ("bad", "good")),
+        *across_folders()[1:],
+    ],
     "numbered by folder": numbered_by_folder,
     "poses in bursts": poses,
     "two phones at once, words tell": lambda: stations("{word}_{own:04d}"),
@@ -375,14 +401,23 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "twins, times in names": twins,
     "pauses of hours": pauses,
     "gaps hardly apart": hurried,
-    "turned over, the pause as long as between parts": turned_over,
+    "turned over, the pause as long as between parts": lambda: sides(2),
+    "turned over twice": lambda: sides(3),
     "EXIF stands still, time in name": lambda: clocks(lambda n, t: _START),
     "EXIF in two of three, names in UTC": lambda: clocks(lambda n, t: t + 7200 if n % 3 else -1),
+    "a lot's time in names, EXIF right": lambda: [
+        shot(f"{_stamp(_START - 3600 + 600 * (p // 3))}_{n:04d}", p, v, n, t)
+        for n, (p, v, t) in enumerate(bursts(*_BURSTS, 1, 3.5, 25))
+    ],
     "EXIF of an export, time in name": lambda: clocks(lambda n, t: _START + 10**6 + n // 3),
     "a session's time, parts counted anew": sessions,
     "sessions at an even pace, view behind time": lambda: [
         at(f"a/{_stamp(_START + 7200 * (p // 10) + 4 * (5 * (p % 10) + v))}_{v}.jpg", p, v)
         for p, v in itertools.product(range(60), range(5))
+    ],
+    "sessions at an even pace, place behind time": lambda: [
+        at(f"a/{_stamp(_START + 7200 * (p // 5) + 4 * (12 * (p % 5) + v))}_pos{v}.jpg", p, v)
+        for p, v in itertools.product(range(40), range(12))
     ],
     "whole minutes in names": lambda: [
         at(f"a/{_stamp(_START + 287 * p + 9 * v, '%Y%m%d_%H%M')}_{v}.jpg", p, v)
@@ -393,6 +428,13 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "rounds of thirty places": lambda: rounds("{t}_pos{p:02d}", 30),
     "rounds, only a number": lambda: in_one_class(rounds("{t}_{p:02d}", 12)),
     "rounds of five minutes, only a number": lambda: rounds("{t}_{p:02d}", 12, 300),
+    "rounds of ten minutes, only a number, one class": lambda: in_one_class(
+        rounds("{t}_{p:02d}", 24, 600)
+    ),
+    "twelve poses, four minutes a part, one of them bad": lambda: [
+        at(f"{'bad' if p == 7 else 'good'}/{_stamp(_START + 240 * p + 4 * v)}_pos{v}.jpg", p, v)
+        for p, v in itertools.product(range(24), range(12))
+    ],
     "rounds, each place in both classes": lambda: [
         s._replace(path=f"{'good' if n % 5 else 'bad'}/{s.path.split('/')[1]}")
         for n, s in enumerate(rounds("{t}_pos{p:02d}", 12))
@@ -403,6 +445,18 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "view starts anew, no time": lambda: named("img{n:04d}_{v}", 50, 5),
     "part and view in one number": lambda: named("{p:03d}{v}", 50, 5),
     "part, and side by a word": lambda: in_one_class(named("SN{p:05d}-side{v}")),
+    "side by a word before the part": lambda: words_before("left right top", 40),
+    "views by words, behind digests": lambda: words_before(
+        "top left right back", 10, "{digest}_{w}"
+    ),
+    "views by words, German": lambda: words_before("oben links rechts hinten", 10, "{digest}_{w}"),
+    "twelve views of ten parts, behind digests": lambda: words_before(
+        " ".join(map(str, range(12))), 10, "{digest}_view{w}"
+    ),
+    "parts of one design, lying alike, named": lambda: [
+        s._replace(path=f"a/part{n // 2:03d}_{n % 2}.jpg", part=str(n // 2))
+        for n, s in enumerate(alike(1))
+    ],
     "lots, parts counted anew": lambda: in_one_class(named("lot{lot}_part{of:03d}_{v}")),
     "lots, parts counted through": lambda: in_one_class(named("lot{lot}_part{p:03d}_{v}")),
     "days as folders": dates,
@@ -415,6 +469,9 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
         lambda n: f"IMG_{n + 3 * (n > 90) + 9 * (n > 150):04d}"
     ),
     "nothing: counted by day": lambda: alone(lambda n: f"day{n // 100}_{n % 100:03d}"),
+    "nothing: counted anew each day": lambda: alone(
+        lambda n: f"202603{1 + n // 20:02d}_{n % 20:03d}"
+    ),
     "nothing: digests": lambda: alone(nameless),
     "nothing: a line's even pace": lambda: alone(lambda n: _stamp(_START + 3 * n)),
     "nothing: an even pace, twins": lambda: [

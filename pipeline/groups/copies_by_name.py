@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-_FEW = 12  # copies of a name without a digit
 _MOST_COPIES = 0.2  # share of all photographs that can be copies of one
 
 _COPY = re.compile(
@@ -26,9 +25,8 @@ def original_names(paths: Sequence[str]) -> list[str]:
     """Find the original's name of each photograph whose name says that it, or another, is a copy.
 
     "x_jpg.rf.0a1b….jpg", "x_aug3.jpg", "x - Copy (2).jpg" and "x_rot90.jpg" all are "x", in
-    whatever folder. Where a name has no digit and no original beside it, few may share it, and not
-    by their numbers alone: "good (1)" to "good (9)" and "rolled-in_scale_1" to "rolled-in_scale_9"
-    are numbered, not copied.
+    whatever folder. Names without a digit must differ by more than their numbers: "good (1)" to
+    "good (9)" and "rolled-in_scale_1" to "rolled-in_scale_9" are numbered, not copied.
 
     Returns:
         (n,) names; "" where no two photographs share one, or where too many do.
@@ -45,8 +43,7 @@ def original_names(paths: Sequence[str]) -> list[str]:
         ways[short].add(re.sub(r"[0-9]+", "#", stem[len(short) :]))
     copied = set()
     for short, count in Counter(found).items():
-        alike = any(c.isdigit() for c in short) or "" in ways[short]
-        told = alike or (count <= _FEW and len(ways[short]) > 1)
+        told = any(c.isdigit() for c in short) or len(ways[short]) > 1
         few = 1 < count <= max(2, _MOST_COPIES * len(paths))
         if told and few and ways[short] != {""}:
             copied.add(short)

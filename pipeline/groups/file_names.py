@@ -31,13 +31,12 @@ _FEWEST_DRAWN, _SHORTEST = 16, 4  # different words that are drawn, and letters 
 _LETTERS_DIFFER = 3  # letters at one place of a serial number: more than two sides
 _MIXED = 0.75  # share of their places that have letters and digits: a UUID's version is a digit
 _FEWEST_GROUPS = 4
-_MOST_KINDS, _EVENLY = 12, 0.5  # words for kinds; views are there so evenly, the rarest to the most
+_MOST_KINDS = 12  # different words
 _GROUPED = 0.5  # share of photographs in groups of several, so that a field may name parts
 _SESSION = 0.5  # different times for a photograph, up to which they are those of sessions
 _COLLIDES = 0.05  # share of equal numbers from which on they are no counter's
 _SPARSE = 1.5  # numbers from the first to the last, of those that are there
-_TWICE = 0.1  # of the values in two folders, names that are there twice
-_LONGEST_NUMBER = 15  # digits that a float64 holds
+_TWICE = 0.1  # of the names outside the largest folder, those that stand in several
 
 
 class Names(NamedTuple):
@@ -179,13 +178,10 @@ def _shapes(names: Names, labels: Sequence[str]) -> Iterator[_Shape]:
 def _are_kinds(words: Sequence[str], labels: Sequence[str]) -> bool:
     """Say whether words name kinds of parts, as "good" and "crack" do: few, each of one class.
 
-    So do views of one class alone, but they are there about equally often.
+    Of one class alone they may as well be views.
     """
-    counts = Counter(words)
-    kinds = {*zip(words, labels, strict=False)}
-    if not 1 < len(counts) <= _MOST_KINDS or len(kinds) != len(counts):
-        return False
-    return len(set(labels)) > 1 or min(counts.values()) < _EVENLY * max(counts.values())
+    few = 1 < len(set(words)) <= _MOST_KINDS and len(set(labels)) > 1
+    return few and len({*zip(words, labels, strict=True)}) == len(set(words))
 
 
 def _mark_drawn(names: Sequence[str]) -> list[str]:
@@ -250,7 +246,7 @@ def _keys(shape: _Shape, count: int) -> Iterator[Key]:
             continue
         # What follows the first field is a view, of all kinds.
         folders = shape.kinds if chosen[-1] == shape.fields[0] else shape.folders
-        anew = _counted_anew(shape.names, values, folders)
+        anew = _counted_anew(shape.names, folders)
         if anew and all(shape.sorts[i] != "drawn" for i in chosen):
             values = [*map("/".join, zip(folders, values, strict=True))]
         together = sum(number for number in Counter(values).values() if number > 1)
@@ -262,8 +258,8 @@ def _keys(shape: _Shape, count: int) -> Iterator[Key]:
         yield Key(
             f"{shape.name(chosen)} of names like {shape.describe()}",
             codes,
-            chosen == tuple(shape.fields[: len(chosen)]) or "number" not in others,
-            _word_before([column[0] for column in shape.columns], chosen[-1]),
+            chosen == tuple(shape.fields[: len(chosen)]) or others <= {"word", "drawn"},
+            _word_before(shape.columns, chosen[-1]),
             shape.pattern(chosen),
             _leave_out(shape.values(chosen[-1:])),
         )
@@ -277,24 +273,23 @@ def _leave_out(values: Sequence[str]) -> bool:
     return max(found) - min(found) + 1 > _SPARSE * len(found)
 
 
-def _counted_anew(names: list[str], values: list[str], folders: list[str]) -> bool:
+def _counted_anew(names: list[str], folders: list[str]) -> bool:
     """Say whether each folder is numbered by itself: the same names stand in several then.
 
     It is not where names complete one another, as where views of one item are of two classes.
     """
-    twice, shared = (
-        sum(n > 1 for n in Counter(one for one, _ in {*zip(of, folders, strict=True)}).values())
-        for of in (names, values)
-    )
-    return twice > _TWICE * shared
+    both = {*zip(names, folders, strict=True)}
+    several = sum(number > 1 for number in Counter(name for name, _ in both).values())
+    largest = max(Counter(folder for _, folder in both).values())
+    return several > _TWICE * (len(both) - largest)
 
 
-def _word_before(tokens: Sequence[str], field: int) -> str:
-    """Give the word before a field, if a separator at most stands between; of a word itself."""
-    if tokens[field].isalpha():
-        return tokens[field].lower()
-    words = [token for token in tokens[max(0, field - 2) : field] if token.isalpha()]
-    return words[-1].lower() if words else ""
+def _word_before(columns: Sequence[Sequence[str]], field: int) -> str:
+    """Give the word before a field, if a separator at most stands between; of words the first."""
+    if columns[field][0].isalpha():
+        return columns[field][0].lower()
+    near = columns[max(0, field - 2) : field]
+    return next((c[0].lower() for c in near[::-1] if c[0].isalpha() and len({*c}) == 1), "")
 
 
 def _counters(shape: _Shape, count: int) -> Iterator[Line]:
@@ -302,10 +297,9 @@ def _counters(shape: _Shape, count: int) -> Iterator[Line]:
     for field in shape.fields:
         column = shape.columns[field]
         if shape.sorts[field] == "number" and len(set(column)) >= (1 - _COLLIDES) * len(column):
-            values = np.full(count, np.nan)
-            values[shape.members] = [
-                float(text) if len(text) <= _LONGEST_NUMBER else np.nan for text in column
-            ]
+            numbers, values = [*map(int, column)], np.full(count, np.nan)
+            least = min(numbers)  # from which float64 counts also where a number has 18 digits
+            values[shape.members] = [number - least for number in numbers]
             yield Line(f"{shape.name([field])} of names like {shape.describe()}", values)
 
 

@@ -57,10 +57,7 @@ def by_camera(line: Line, names: Names, gap: float | None) -> Line:
         apart = _are_apart(line, runs, codes, cameras.tolist(), gap or 0.0)
         late, same, doubt = _lags(line, codes, cameras.tolist())
         asked = replace(line, question=_ASKED) if doubt else line
-        # Views within a part come always as much later, too, but for those that some parts lack.
-        alone = len({*same[cameras].tolist()}) == 1
-        told_late = late.any() and (alone or doubt or abs(late).max() > max(cuts, default=0.0))
-        if apart or told_late:
+        if apart or late.any():
             lags = sorted({round(abs(one)) for one in late.tolist() if one})
             said = f"{line.what}, {len(cameras)} cameras by {what}"
             said += f", {' and '.join(f'{one:,}' for one in lags)} s apart" if lags else ""

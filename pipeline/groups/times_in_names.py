@@ -16,7 +16,6 @@ import numpy as np
 _NO_TIMES = 0.05  # share of names without a valid time from which on their digits are no times
 _MOST = 0.5  # share of names that have to have one
 _FEWEST = 10  # names, or steps between numbers, that make a habit
-_FEWEST_CLOCKS = 20  # of clocks without a date
 _LATE = 40  # of 60: who counts parts and views in two or three numbers comes not so far
 _HALF = 0.25  # share of numbers of three digits from 500 on, so that they are thousandths
 _COUNT_ON = 0.8  # share of numbers that follow one another: they are serial numbers
@@ -78,15 +77,15 @@ def clocks_in(names: Sequence[str]) -> tuple[re.Pattern[str], ...]:
     """Give the patterns of times, without those that find serial numbers in these names.
 
     Six digits behind a date are none where they often are no time of day ("20240312_000075"), or
-    all of the first minute after midnight ("20240312000007"), and ten digits are no seconds since
-    1970 where they count on ("1500000001", "1500000002"). A doubtful pattern comes first, where it
-    alone reads most of them.
+    count on in one minute ("20240312000007"), and ten digits are no seconds since 1970 where they
+    count on ("1500000001", "1500000002"). A doubtful pattern comes first, where it alone reads most
+    of them.
     """
     some = names[:: 1 + len(names) // _LOOKED_AT]
     sure = tuple(clock for clock in _SURE if _reads(clock, some) is not None)
     best, read = sure, sum(time_of_name(name, sure) is not None for name in some)
     for clock in _DOUBTFUL:
-        found = _reads(clock, some, _FEWEST_CLOCKS if clock is _ALONE else _FEWEST) or 0
+        found = _reads(clock, some, _FEWEST) or 0
         if found > max(read + _NO_TIMES * len(some), _MOST * len(some)):
             best, read = (clock, *sure), found
     thousandths = [clock for clock in _THOUSANDTHS if _fractions(clock, some)]
@@ -114,7 +113,7 @@ def _reads(clock: re.Pattern[str], names: Sequence[str], fewest: int = 0) -> int
         return read if enough else None
     joined = all(match["dot"] == "" for match in found)
     again = len(above) == 1 and len(set(last)) < len(last) and _count_on(last)
-    return None if joined and (above == {(0, 0)} or again) else read
+    return None if joined and again else read
 
 
 def _fractions(clock: re.Pattern[str], names: Sequence[str]) -> bool:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from benchmarks.groups import measure
-from benchmarks.kinds_of_parts import alone, nameless, phone, turned_over
+from benchmarks.kinds_of_parts import KINDS, alone, nameless, phone, sides
 from features.cache.sample_table import TableRow
 from pipeline.groups.evidence import PixelEvidence
-from pipeline.groups.proposal import AT_LEAST
+from pipeline.groups.proposal import AT_LEAST, AT_MOST
 from pipeline.groups.readings import Readings, read_all
 
 START = 1536138000  # 2018-09-05 09:00:00
@@ -139,7 +139,7 @@ def test_a_view_that_starts_anew_tells_parts_of_a_session(form: str, cycles: int
 
 def test_sides_of_a_part_that_is_turned_over_are_asked_about() -> None:
     """The pause is as long as that between parts: 80 sides were "probably 80 parts"."""
-    assert measure(turned_over())[2] == "times, at most"
+    assert measure(sides(2))[2] == "times, at most"
     assert measure(phone("%Y%m%d_%H%M%S"))[2] == "times"  # each run shows the same views
 
 
@@ -157,3 +157,46 @@ def test_each_camera_that_counts_its_shots_is_asked_about() -> None:
     names = [f"cam{camera}/DSC_{n:04d}" for n, camera, _ in shots]
     found = read(names, ["a"] * len(names), [t + 0.3 * camera for _, camera, t in shots])
     assert "does each camera count its shots" in found.question
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "said"),
+    [
+        ("clock before the day", 59, ""),
+        ("day as folder, clock as name, days", 59, ""),
+        ("a lot's time in names, EXIF right", 56, ""),
+        ("twelve poses, four minutes a part, one of them bad", 24, ""),
+        ("items over two classes, one file in both", 50, ""),
+        ("rounds of ten minutes, only a number, one class", 8, AT_MOST),  # of 24: it is asked
+        ("sessions at an even pace, place behind time", 8, AT_MOST),  # of 40: it is asked
+        ("nothing: counted anew each day", 0, ""),
+    ],
+)
+def test_kinds_that_one_condition_serves(kind: str, parts: int, said: str) -> None:
+    """Each was silently torn or merged without one line of the reading of names and times."""
+    shots = KINDS[kind]()
+    rows = [
+        TableRow(s.path, s.path.split("/")[0], "", f"{n:064x}", n, "", 1, 1, 1, 1)
+        for n, s in enumerate(shots)
+    ]
+    times = np.array([s.thumbnail.capture_time for s in shots])
+    found = read_all(rows, times, PixelEvidence(None, np.arange(len(rows))))
+    groups = next((f.evidence.groups for f in found.findings if f.evidence.used), 0)
+    assert (groups, found.bound) == (parts, said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("views by words, behind digests", "copies, at most"),
+        ("views by words, German", "copies, at most"),
+        ("twelve views of ten parts, behind digests", "pixels, at most"),
+        ("parts of one design, lying alike, named", "names"),
+        ("side by a word before the part", "names"),
+        ("turned over twice", "times, at most"),
+    ],
+)
+def test_kinds_that_one_condition_serves_against_the_pixels(kind: str, said: str) -> None:
+    """Views look more alike than parts, and parts of one design all alike."""
+    _, merged, by = measure(KINDS[kind]())
+    assert (by, merged) == (said, 0)
