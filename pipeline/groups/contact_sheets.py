@@ -148,7 +148,8 @@ def _sheets(proposal: Proposal, most: int, entry: Entry) -> Iterator[tuple[str, 
         cells = [cell for group in groups for cell in _row_of_group(proposal, group, entry)]
         yield f"groups-{number}.png", title, cells
     if proposal.questions:
-        title = "One part or two? The most doubtful pairs, and how many strangers are as alike"
+        title = "One part or two? The most doubtful pairs; the number: photographs of other parts "
+        title += "that would be as alike by chance"
         yield "questions.png", title, _rows_of_questions(proposal, entry)
 
 

@@ -98,8 +98,8 @@ def weigh(
         (1.5, apart >= _ROUNDS_APART, f"runs are {apart / 60:,.0f} min apart"),
         (-1.5, apart <= _PARTS_APART, f"runs are {apart:,.0f} s apart"),
         (-1.0, few <= _FEW and count(runs) >= 2 * few, f"only {few} values recur"),
-        (1.0, is_called_part(key), f"it is called {key.before}"),
-        (-1.0, is_called_view(key), f"it is called {key.before}"),
+        (1.0, is_called_part(key), f"what recurs is called {key.before}"),
+        (-1.0, is_called_view(key), f"what recurs is called {key.before}"),
     ]
     if other is not None:
         votes.append((-1.0, other.leads, "the other number leads"))

@@ -121,7 +121,10 @@ def _largest(proposal: Proposal) -> str:
 
 
 def _questions(proposal: Proposal) -> str:
-    lines = ["pairs to look at (expected strangers as alike: the fewer, the surer):"]
+    lines = [
+        "pairs to look at, and how many photographs of other parts would be as alike by chance "
+        "(the fewer, the likelier one part):"
+    ]
     for question in _mixed(proposal.questions)[:_ASKED]:
         a, b = (printable(proposal.paths[i]) for i in (question.a, question.b))
         state = "one group now" if question.together else "two groups now"
