@@ -6,8 +6,6 @@ came first: of two clocks that tell different times the earlier is believed, if 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import numpy as np
 
 from features.arrays import Floats, Indices
@@ -22,7 +20,6 @@ _SOON = 5.0  # seconds after the capture within which a name is given
 _AS_FINE = 0.9  # different seconds that are told, of those of the other clock
 _TOUCH = 0.2  # seconds: a clock of thousandths is no finer than a hand
 _STEPS = (60.0, 1.0)  # seconds: clocks of whole minutes, and of whole seconds
-_DAY, _TWICE = 86_400.0, (3600.0, 4 * 3600.0)  # seconds; the night's hours that may be there twice
 
 
 def time_line(names: Names, capture_time: Indices | None, least: float = TIMED) -> Line | None:
@@ -52,7 +49,7 @@ def time_line(names: Names, capture_time: Indices | None, least: float = TIMED) 
     by_file = float(np.isfinite(exif).sum()) >= 0.5 * len(placed)
     what = "by the camera (EXIF)" if by_file else "in file names"
     step = next((step for step in _STEPS if (placed % step == 0).all()), _TOUCH)
-    return Line(what, values, step, note=_doubled_hours(placed))
+    return Line(what, values, step)
 
 
 def _captured(exif: Floats, named: Floats) -> tuple[Floats, Floats]:
@@ -68,20 +65,3 @@ def _captured(exif: Floats, named: Floats) -> tuple[Floats, Floats]:
     elif fine < _AS_FINE * of_exif:
         return exif, named
     return np.where(exif > named + _SOON, np.nan, exif), named
-
-
-def _doubled_hours(seconds: Floats) -> str:
-    """Say which photographs are of a night in which clocks are set back somewhere; "" for none."""
-    days, since = np.divmod(seconds, _DAY)
-    nights = days[(since >= _TWICE[0]) & (since < _TWICE[1])]
-    said = []
-    for day, count in zip(*np.unique(nights, return_counts=True), strict=True):
-        date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=int(day))
-        first, last = date.day <= 7, (date + timedelta(days=7)).month != date.month
-        if count > 1 and date.weekday() == 6 and {4: first, 10: last, 11: first}.get(date.month):
-            said.append(
-                f"{count:,} photographs are of {date:%Y-%m-%d} between 1:00 and 4:00: if clocks "
-                "were set back that night, parts of two hours have the same times and may be taken "
-                "for one; look at them with “groups”, or say the parts"
-            )
-    return "; ".join(said)

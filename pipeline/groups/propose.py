@@ -148,13 +148,12 @@ def _proposed(
         ]
     proposal = _joined(table_rows, findings, pixels)
     proposal.cuts = readings.cuts
-    proposal.notes = [readings.line.note] if readings.line and readings.line.note else []
     if gap is None:
         _say_what_it_stands_on(proposal, readings)
-        proposal.notes += _notes(len(np.unique(unit)), known, similarity)
+        proposal.notes = _notes(len(np.unique(unit)), known, similarity)
     else:
         labels = [table_row.label for table_row in table_rows]
-        proposal.notes += doubts_of_parts(proposal.names(), labels)
+        proposal.notes = doubts_of_parts(proposal.names(), labels)
     return proposal
 
 
@@ -266,12 +265,8 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     questions = [
         (proposal.bound == readings.bound, readings.question),
         (
-            readings.line is not None and not readings.basis,
+            (readings.line and not readings.basis) or (readings.basis == "times" and many_alone),
             "how many seconds lie at most between two shots of one part (--group-gap 10s)",
-        ),
-        (
-            readings.basis == "times" and many_alone,
-            "is the gap right that the times are cut at (--group-gap 10s)",
         ),
         (
             left,

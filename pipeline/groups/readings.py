@@ -26,6 +26,7 @@ from pipeline.groups.evidence import (
     members_of,
 )
 from pipeline.groups.file_names import Key, Names, codes_of, read_names
+from pipeline.groups.proposal import AT_LEAST
 from pipeline.groups.reading import (
     COVERS,
     Reading,
@@ -106,8 +107,9 @@ def read_all(
         chosen, why, question = _weighed(best, named, order, line, classes)
     timed = chosen if chosen and not chosen.key else timed
     if chosen is not None and gap is None:
-        question = question or (anew if chosen is timed else "")
-        bound, question = Doubts(line, chosen, timed, pixels).ask(question, paths)
+        anew = anew if chosen is timed else ""
+        doubts = Doubts(line, chosen, timed, pixels)
+        bound, question = (AT_LEAST, question) if question else doubts.ask(anew, paths)
     return Readings(
         [
             *(one.finding(True) for one in sure),
@@ -290,7 +292,7 @@ def _weighed(
             f'is {one.what} the part, photographed again and again (--group-regex "{pattern}"), '
             "or a view of it"
         )
-        score = 1.0 if one.groups <= count(runs) else -1.0
+        score = 1.0 if one.groups <= count(runs) else -1.0  # rather merged than torn
     if score > 0:
         return one, why, question
     anew = f"{one.what} starts anew with each part"

@@ -36,7 +36,6 @@ class Line:
     values: Floats  # (n,), nan where a photograph has no place
     step: float = 1.0  # smallest difference that means anything
     camera: Indices | None = None  # (n,) that took each; None for one
-    note: str = ""  # what a person should know of it
     question: str = ""  # what it leaves open
 
     def walks(self, ties: Indices | None = None) -> list[Indices]:

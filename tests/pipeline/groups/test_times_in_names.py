@@ -193,13 +193,3 @@ def test_the_earlier_of_two_clocks_is_the_capture(
     assert line is not None
     right = TIMES if trusted == "names" else exif
     assert np.diff(line.values) == pytest.approx(np.diff(right), abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("day", "said"), [("20181028", True), ("20181104", True), ("20181021", False)]
-)
-def test_an_hour_that_was_there_twice_is_said(day: str, said: bool) -> None:
-    """Clocks are set back: nobody can tell the parts of two hours apart, and it is not silent."""
-    line = time_line(Names.of([f"IMG_{day}_0230{n:02d}" for n in range(20)]), None)
-    assert line is not None
-    assert ("between 1:00 and 4:00: if clocks were set back" in line.note) == said
