@@ -58,12 +58,15 @@ class Doubts:
     timed: Reading | None  # runs in time
     pixels: PixelEvidence
 
-    def ask(self, asked: str, paths: Sequence[str]) -> tuple[str, str]:
-        """Ask whether parts may be merged, and else what is `asked`, or whether they may be torn.
+    def ask(self, paths: Sequence[str]) -> tuple[str, str]:
+        """Ask what is open, or whether parts may be merged, and else whether they may be torn.
 
         Returns:
             AT_LEAST, AT_MOST, or "" where nothing is asked; and the question.
         """
+        asked = self.chosen.question
+        if self.chosen.bound == AT_LEAST:
+            return AT_LEAST, asked
         line = self.line if self.chosen.gaps else None
         if line is not None and line.question:
             return AT_MOST, line.question

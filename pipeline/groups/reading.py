@@ -53,6 +53,8 @@ class Reading:
     usual: float = 0.0  # photographs of the usual part
     recurs: float | None = None  # runs of a value in the order of shots; None for no order
     agreement: float | None = None  # of the pixels
+    bound: str = ""  # AT_LEAST or AT_MOST, where another reading may be right as well
+    question: str = ""  # that settles it
 
     @property
     def groups(self) -> int:

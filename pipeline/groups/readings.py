@@ -10,7 +10,7 @@ was taken for parts may be more of them: several cameras, one moment that a prog
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from pipeline.groups.evidence import (
     members_of,
 )
 from pipeline.groups.file_names import Key, Names, codes_of, read_names
-from pipeline.groups.proposal import AT_LEAST
+from pipeline.groups.proposal import AT_LEAST, AT_MOST
 from pipeline.groups.reading import (
     COVERS,
     Reading,
@@ -96,25 +96,18 @@ def read_all(
     order = line or _one_counter(counters, len(paths))
     named = [_by_name(key, order, pixels) for key in keys]
     timed = cut_sessions(timed, named, line) if timed and line else timed
-    best, anew = _best(named, timed), ""
-    if best is None and timed is not None:
-        best, anew = _photographed_again(named, timed, classes)
-    best = best or timed
+    best = _best(named, timed) or (timed and _photographed_again(named, timed, classes))
     counted = [] if best else [_by_counter(counter, pixels) for counter in counters]
     sure = [one for one in counted if one.confirmed]
-    chosen, why, bound, question = best, "", "", ""
-    if not sure:
-        chosen, why, question = _weighed(best, named, order, line, classes)
+    chosen, bound, question = None if sure else _weighed(best, named, order, line, classes), "", ""
     timed = chosen if chosen and not chosen.key else timed
     if chosen is not None and gap is None:
-        anew = anew if chosen is timed else ""
-        doubts = Doubts(line, chosen, timed, pixels)
-        bound, question = (AT_LEAST, question) if question else doubts.ask(anew, paths)
+        bound, question = Doubts(line, chosen, timed, pixels).ask(paths)
     return Readings(
         [
             *(one.finding(True) for one in sure),
-            _of_times(line, timed, chosen, why),
-            *_of_names(named, chosen, why),
+            _of_times(line, timed, chosen),
+            *_of_names(named, chosen),
             *[one.finding(False) for one in counted if one not in sure][:_COUNTED],
         ],
         "counter" if sure else chosen.basis if chosen else "",
@@ -126,25 +119,24 @@ def read_all(
     )
 
 
-def _of_times(
-    line: Line | None, timed: Reading | None, chosen: Reading | None, why: str
-) -> Finding:
+def _of_times(line: Line | None, timed: Reading | None, chosen: Reading | None) -> Finding:
     if timed is not None:
         used = timed is chosen
-        return timed.finding(used, why if used else "the names say it better")
+        return timed.finding(used, "" if used else "the names say it better")
     if line is not None:
         return Finding.nothing("time", f"{line.what}, all gaps of one kind", "nowhere to cut")
     why_not = "no times that tell photographs apart (EXIF from 1970 on, or in names)"
     return Finding.nothing("time", "none", why_not)
 
 
-def _of_names(named: Sequence[Reading], chosen: Reading | None, why: str) -> list[Finding]:
+def _of_names(named: Sequence[Reading], chosen: Reading | None) -> list[Finding]:
     if not named:
         none = "names are too different from one another, or no part of them recurs"
         return [Finding.nothing("name", "file names", none)]
-    others = [one for one in named if one is not chosen]
+    key = chosen and chosen.key
+    others = [one for one in named if one.key is not key]
     others.sort(key=lambda one: (one.usual > MOST_SHOTS, -one.groups))
-    used = [chosen.finding(True, why)] if chosen and chosen.key else []
+    used = [chosen.finding(True)] if chosen and key else []
     return used + [one.finding(False) for one in others[:_SHOWN]]
 
 
@@ -231,13 +223,11 @@ def _names_parts(one: Reading) -> bool:
     return confirmed or (one.key.leads and one.usual <= USUAL)
 
 
-def _photographed_again(
-    named: Sequence[Reading], timed: Reading, labels: Indices
-) -> tuple[Reading | None, str]:
+def _photographed_again(named: Sequence[Reading], timed: Reading, labels: Indices) -> Reading:
     """Find a field of which each run in time has one value, and a value several runs: the part.
 
     Serial numbers leave some out. Numbers that do not may be counted anew each day: then runs
-    serve, and the question is given, unless the classes go with the runs.
+    serve, and it is asked, unless the classes go with the runs.
     """
     for one in sorted(named, key=lambda one: one.groups):
         within = purity(one.codes, timed.codes) >= WITHIN
@@ -247,10 +237,10 @@ def _photographed_again(
         if purity(labels, timed.codes) - purity(labels, one.codes) > 1 - WITHIN:
             continue
         if one.key.sparse or is_called_part(one.key, places=False):
-            return one, ""
-        pattern = one.key.pattern
-        return None, f'is {one.what} the part, photographed again (--group-regex "{pattern}")'
-    return None, ""
+            return one
+        asked = f'is {one.what} the part, photographed again (--group-regex "{one.key.pattern}")'
+        return replace(timed, bound=AT_MOST, question=asked)
+    return timed
 
 
 def _weighed(
@@ -259,7 +249,7 @@ def _weighed(
     order: Line | None,
     line: Line | None,
     labels: Indices,
-) -> tuple[Reading | None, str, str]:
+) -> Reading | None:
     """Decide whether runs are parts and a recurring field their view, or the field is the part.
 
     Args:
@@ -271,7 +261,7 @@ def _weighed(
         labels: int64 (n,) class numbers.
 
     Returns:
-        The reading that serves, why, and the question that is left open; "" for none.
+        The reading that serves, with why and what is left open.
     """
     recurring = named
     if best is None or best.key is None:
@@ -281,19 +271,18 @@ def _weighed(
         runs = cycles(order, max(recurring, key=lambda one: one.groups).codes)
     crossing = [] if runs is None else [one for one in recurring if are_crossed(one.codes, runs)]
     if runs is None or not crossing:
-        return best, "", ""
+        return best
     other = best.key if best else None
     weighed = [(*weigh(one.key, runs, other, labels, line), one) for one in crossing if one.key]
     score, votes, one = max(weighed, key=lambda each: (each[0], -each[2].groups))
-    why, question = "; ".join(votes), ""
-    if abs(score) < _SURE:
-        pattern = one.key.pattern if one.key else ""
-        question = (
-            f'is {one.what} the part, photographed again and again (--group-regex "{pattern}"), '
-            "or a view of it"
-        )
-        score = 1.0 if one.groups <= count(runs) else -1.0  # rather merged than torn
-    if score > 0:
-        return one, why, question
+    is_open, merges = abs(score) < _SURE, one.groups <= count(runs)
     anew = f"{one.what} starts anew with each part"
-    return best or Reading("times", "runs of names", anew, runs), why, question
+    serves = best or Reading("times", "runs of names", anew, runs)
+    if score >= _SURE or (is_open and merges):
+        serves = one
+    serves = replace(serves, why="; ".join([serves.why, *votes]))
+    if is_open and one.key:
+        asked = f'is {one.what} the part, photographed again and again (--group-regex "'
+        asked += f'{one.key.pattern}"), or a view of it'
+        serves = replace(serves, bound=AT_LEAST, question=asked)
+    return serves
