@@ -9,6 +9,7 @@ Adobe Photoshop TIFF Technical Note 3 (2005).
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import struct
@@ -86,9 +87,8 @@ class Page:
         found = self.fields.get(tag)
         if found is None or found.kind not in _NUMBERS:
             return ()
-        return struct.unpack_from(
-            f"{self.order}{found.count}{_NUMBERS[found.kind]}", self.data, found.at
-        )
+        numbers = f"{self.order}{found.count}{_NUMBERS[found.kind]}"
+        return struct.unpack_from(numbers, self.data, found.at)
 
     def value(self, tag: int, default: Any = None) -> Any:  # noqa: ANN401 - of any type
         """Give the first number behind a tag."""
@@ -136,7 +136,7 @@ def read_pages(data: bytes) -> tuple[Page, int]:
     """
     order = "<" if data.startswith(b"II") else ">"
     big = 43 in data[2:4]
-    (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    (at,) = struct.unpack_from(order + "IQ"[big], data, 4 << big)
     first, after = _directory(data, order, big, at)
     pages, seen, tags = [first], {at}, len(first.fields)
     while after and after not in seen and len(pages) < _MAX_PAGES and tags < _MAX_TAGS:
@@ -152,15 +152,12 @@ def read_pages(data: bytes) -> tuple[Page, int]:
 
 
 def _children(page: Page) -> list[Page]:
-    found = []
     for at in page.values(Tag.SubIFDs)[:16]:
-        try:
+        with contextlib.suppress(struct.error, OverflowError, ImageError):
             child, _ = _directory(page.data, page.order, page.big, int(at))
-        except (struct.error, OverflowError, ImageError):
-            continue
-        if not child.is_reduced:
-            found.append(child)
-    return found[:1]
+            if not child.is_reduced:
+                return [child]
+    return []
 
 
 def _directory(data: bytes, order: str, big: bool, at: int) -> tuple[Page, int]:
@@ -168,7 +165,8 @@ def _directory(data: bytes, order: str, big: bool, at: int) -> tuple[Page, int]:
     start = at
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
     at += 8 if big else 2
-    entry, size = order + ("HHQ" if big else "HHI"), 20 if big else 12
+    inside, place_of = 4 << big, order + "IQ"[big]
+    entry, size = order + "HH" + "IQ"[big], 20 if big else 12
     if count > 65_535:
         raise ImageError(f"it is damaged ({count:,} tags)")
     page = Page(data, order, big, start, {}, {})
@@ -178,10 +176,9 @@ def _directory(data: bytes, order: str, big: bool, at: int) -> tuple[Page, int]:
         tag, kind, values = struct.unpack_from(entry, data, place)
         place += struct.calcsize(entry)
         length = values * _TYPE_SIZES.get(kind, 0)
-        inside = 8 if big else 4
         if length > inside:
             claimed += length
-            (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, place)
+            (place,) = struct.unpack_from(place_of, data, place)
         elif place + inside > len(data):
             raise struct.error
         if tag in (Tag.StripOffsets, Tag.TileOffsets) and values > _MAX_PIECES:
@@ -192,10 +189,9 @@ def _directory(data: bytes, order: str, big: bool, at: int) -> tuple[Page, int]:
             page.largest[tag] = max(int(value), page.largest.get(tag, 0))
     if claimed > len(data) + _SPARE_TAG_DATA:
         raise ImageError("it is damaged (its tags claim more bytes than the file has)")
-    try:
-        (after,) = struct.unpack_from(order + ("Q" if big else "I"), data, at + count * size)
-    except (struct.error, OverflowError):
-        after = 0
+    after = 0
+    with contextlib.suppress(struct.error, OverflowError):
+        (after,) = struct.unpack_from(place_of, data, at + count * size)
     return page, after
 
 
@@ -203,10 +199,14 @@ def readable(data: bytes) -> bytes:
     """Give the file as Pillow opens it: the photograph first, as grey of 8 bits if it has more.
 
     Such grey is never decoded: it stands for colour profile, EXIF and orientation alone.
+
+    Raises:
+        ImageError: differences are stated that tifffile writes with PackBits, and Pillow does not.
     """
     page, _ = read_pages(data)
-    first = 8 if page.big else 4
-    (at,) = struct.unpack_from(page.order + ("Q" if page.big else "I"), data, first)
+    (at,) = struct.unpack_from(page.order + "IQ"[page.big], data, 4 << page.big)
+    if _PLAIN.get(page.value(Tag.Compression)) == "PackBits" and page.value(Tag.Predictor, 1) != 1:
+        raise refuse(page, "a predictor with PackBits, which programs write in two ways")
     if page.is_deep:
         kept = {tag: one for tag, one in page.fields.items() if tag in _SAID}
         plain: dict[int, tuple[int, ...]] = {
@@ -228,23 +228,23 @@ def refuse(page: Page, why: str) -> ImageError:
     )
 
 
-def deep_samples(page: Page) -> Samples | None:
-    """Read a page of more than 8 bits, or with a sign; None where Pillow reads it well.
+def deep_samples(page: Page) -> Samples:
+    """Read a page of more than 8 bits, or with a sign: one that `is_deep`.
 
     Raises:
         ImageError: it is of a kind that is not read.
     """
     bits, kinds = set(page.values(Tag.BitsPerSample) or (1,)), page.values(Tag.SampleFormat) or (1,)
     kind = {1: "u", 2: "i", 3: "f", 4: "u"}.get(kinds[0], "")
-    if max(bits) <= 8 and kind == "u":
-        return None
     if len(bits) > 1 or len(set(kinds)) > 1 or not kind:
         raise refuse(page, "samples of several kinds")
-    bit, predictor = int(bits.pop()), int(page.value(Tag.Predictor, 1))
+    bit, packed = int(bits.pop()), page.value(Tag.Compression, 1)
+    # Without compression it stays in the tags when Pillow saves anew, and is not used.
+    predictor = int(page.value(Tag.Predictor, 1)) if packed != 1 else 1
     per_byte = bit in {"u": (16, 32), "i": (8, 16, 32), "f": (16, 32, 64)}[kind]
     if not per_byte and not (kind == "u" and 9 <= bit <= 15):
         raise refuse(page, f"{bit} bits a sample")
-    if page.value(Tag.Compression, 1) not in _PLAIN:
+    if packed not in _PLAIN:
         raise refuse(page, f"this compression with {bit} bits")
     if predictor not in (1, 2, 3) or (predictor > 1 and not per_byte):
         raise refuse(page, f"predictor {predictor} with {bit} bits")
@@ -338,9 +338,9 @@ class _Unpacked:
 def _as_bytes(page: Page, plane: int, apart: int, length: int, columns: int) -> Image.Image:
     """Give one plane, its tiles' rows of bytes side by side, as Pillow's grey."""
     height, tiled = page.largest[Tag.ImageLength], Tag.TileOffsets in page.fields
-    places = page.values(Tag.TileOffsets if tiled else Tag.StripOffsets)
-    sizes = page.values(Tag.TileByteCounts if tiled else Tag.StripByteCounts)
-    each = len(places) // apart
+    lists = (Tag.TileOffsets, Tag.TileByteCounts, Tag.StripOffsets, Tag.StripByteCounts)
+    places, sizes = lists[:2] if tiled else lists[2:]
+    each = len(page.values(places)) // apart
     mine = slice(plane * each, (plane + 1) * each)
     values: dict[int, tuple[int, ...]] = {
         Tag.ImageWidth: (length * columns,),
@@ -350,15 +350,15 @@ def _as_bytes(page: Page, plane: int, apart: int, length: int, columns: int) -> 
         Tag.PhotometricInterpretation: (1,),
         Tag.FillOrder: (int(page.value(Tag.FillOrder, 1)),),
         Tag.SamplesPerPixel: (1,),
+        places: page.values(places)[mine],
+        sizes: page.values(sizes)[mine],
     }
     if tiled:
         values[Tag.TileWidth] = (length,)
         values[Tag.TileLength] = (int(page.value(Tag.TileLength, 1)),)
-        values[Tag.TileOffsets], values[Tag.TileByteCounts] = places[mine], sizes[mine]
     else:
         rows = int(page.value(Tag.RowsPerStrip, height))
         values[Tag.RowsPerStrip] = (max(1, min(rows, height)),)
-        values[Tag.StripOffsets], values[Tag.StripByteCounts] = places[mine], sizes[mine]
     image = Image.open(io.BytesIO(_described(page, values, {})), formats=("TIFF",))
     image.load()
     return image

@@ -79,6 +79,19 @@ def test_tiff_of_every_kind_is_what_tifffile_reads(
     assert close(data, 1 - seen if photometric == "miniswhite" else seen)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_predictor_counts_where_programs_agree_on_it(dtype: str) -> None:
+    """Refused with PackBits (tifffile means it, Pillow does not), not used uncompressed."""
+    top = np.iinfo(dtype).max
+    values = (scene(1) * top).round().astype(dtype)
+    picture, tags = Image.fromarray(values), {317: 2}
+    packed = written(values, photometric="minisblack", compression="packbits", predictor=2)
+    for data in (packed, encode(picture, "TIFF", compression="packbits", tiffinfo=tags)):
+        with pytest.raises(ImageError, match=f"{8 * top.bit_length() // 8} bits.*predictor with P"):
+            decode(data, EXACT)
+    assert close(encode(picture, "TIFF", tiffinfo=tags), scene(1))
+
+
 @pytest.mark.parametrize("bits", [10, 12, 14])
 def test_packed_samples_fill_their_range(bits: int) -> None:
     """TIFF of 10, 12 and 14 bits without gaps between the samples."""
