@@ -21,6 +21,7 @@ from features.backbones.settings import (
     settings_from_fields,
 )
 from features.backbones.weights import RecordedWeights
+from features.cache.sample_table import TableRow
 from features.cache.shards import is_begun, open_cache
 from features.cluster.connection import Cluster
 from features.cluster.extraction import extract_on
@@ -253,7 +254,9 @@ def prepare(data: Path, cache_path: Path, options: ExtractOptions) -> Ready:
     labels = options.labels or noted.labels
     scan = scan_folder(data, options.classes, labels)
     if known:
-        refuse_others(cache_path, noted, told, absolute_name(data), scan.photographs)
+        refuse_others(
+            cache_path, noted, known.table_rows, told, absolute_name(data), scan.photographs
+        )
     settings = _settings(known, options)
     look = options.look or (None if known or options.names_rows else CLOSE)
     views = options.views
@@ -341,10 +344,11 @@ _SOON = 10.0
 
 
 class _Known(NamedTuple):
-    """The fingerprint's fields, the note of the folder, and whether this account wrote them."""
+    """The fingerprint's fields, the note and the table, and whether this account wrote them."""
 
     fields: dict[str, Any]
     noted: FolderRecord
+    table_rows: Sequence[TableRow]
     own: bool
 
 
@@ -353,7 +357,7 @@ def _known(cache_path: Path) -> _Known | None:
     if not is_begun(cache_path):
         return None
     with open_cache(cache_path) as cache:
-        return _Known(cache.fields, FolderRecord.noted(cache.note), cache.own)
+        return _Known(cache.fields, FolderRecord.noted(cache.note), cache.table_rows, cache.own)
 
 
 def _recipe(name: str | None, fields: Mapping[str, Any]) -> Recipe | None:
@@ -365,7 +369,7 @@ def _recipe(name: str | None, fields: Mapping[str, Any]) -> Recipe | None:
 
 
 def _settings(known: _Known | None, options: ExtractOptions) -> BackboneSettings:
-    fields, noted, _ = known or _Known({}, FolderRecord(), own=True)
+    fields, noted = known[:2] if known else ({}, FolderRecord())
     if options.backbone is None and options.weights is None and noted.weights is not None:
         made = settings_from_fields(fields, noted.weights)
     else:

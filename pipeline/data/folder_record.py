@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from features.backbones.weights import RecordedWeights
-from features.cache.shards import open_cache
+from features.cache.sample_table import TableRow, is_unchanged
 from features.errors import CacheError, DataError, ImageError
 from features.own_files import is_strange_root
-from features.photographs.file import Photograph, stat_photograph
+from features.photographs.file import Photograph, read_photograph, stat_photograph
 from features.photographs.views import Chosen
 from pipeline.data.label_table import NAMES, NONE, LabelRule
 from pipeline.groups.rules import GroupRule
@@ -94,16 +95,23 @@ class Told(NamedTuple):
 
 
 def refuse_others(
-    cache: Path, record: FolderRecord, told: Told, root: str, photographs: Sequence[Photograph]
+    cache: Path,
+    record: FolderRecord,
+    known: Sequence[TableRow],
+    told: Told,
+    root: str,
+    photographs: Sequence[Photograph],
 ) -> None:
-    """Refuse tables that were named for one folder where another one is read into its cache.
+    """Refuse tables that were named for photographs of which hardly any is here any more.
 
-    Cameras begin their counters anew: IMG_0001.jpg of the table is another one there. A folder
-    that was moved holds the same photographs.
+    Cameras begin their counters anew: IMG_0001.jpg of the table is another one in another folder,
+    or in the same one after the next export. A folder that was moved holds the same photographs;
+    in its own folder a table counts while a tenth of those that it named are what they were.
 
     Args:
         cache: its path.
         record: what it notes of its folder.
+        known: its table of photographs.
         told: what the user says of the folder that is read.
         root: this folder.
         photographs: in it.
@@ -112,22 +120,63 @@ def refuse_others(
         DataError: a noted table would be read that nobody named for this folder.
     """
     groups, labels = _tables(record, told)
-    if not (labels or groups) or record.root in ("", root):
+    if not (labels or groups) or not record.root:
         return
-    with open_cache(cache) as opened:
-        sizes = {table_row.path: table_row.size for table_row in opened.table_rows}
-    same = 0
-    for photograph in photographs:
+    moved = record.root != root
+    named = [
+        row for row in known
+        if row.digest and (moved or (labels and row.label) or (groups and row.group))
+    ]  # fmt: skip
+    pairs = _of_same_names(named, photographs)
+    if _are_same(pairs, len(photographs) / 2 if moved else len(pairs) / 10):
+        return
+    tables = " and ".join(filter(None, (labels, groups)))
+    say = [(labels, "--labels FILE or --labels none"), (groups, "--groups FILE or --no-groups")]
+    holds = f"and {root} holds other photographs"
+    if not moved:
+        holds = f"and of its {len(pairs):,} photographs of these names hardly any is still the same"
+    raise DataError(
+        f"{cache} was filled from {record.root}, with {tables}, {holds}; expected the tables of "
+        "these: say " + ", and ".join(option for table, option in say if table)
+    )
+
+
+_READ = 16
+"""Photographs that are read to learn whether those of equal size and other times are the same."""
+
+
+def _of_same_names(
+    named: Sequence[TableRow], photographs: Sequence[Photograph]
+) -> list[tuple[TableRow, Photograph]]:
+    """Pair table rows with the photographs that a table would take for them: by path, or name."""
+    rows = {row.path.rpartition("/")[2]: row for row in named} | {row.path: row for row in named}
+    found = (
+        (rows.get(one.path) or rows.get(one.path.rpartition("/")[2]), one) for one in photographs
+    )
+    return [(row, one) for row, one in found if row]
+
+
+def _are_same(pairs: Sequence[tuple[TableRow, Photograph]], enough: float) -> bool:
+    """Say whether at least so many photographs have still the bytes of their table rows.
+
+    Size and times tell it of most. A camera's bitmaps all have one size: where that leaves it
+    open, a few are read.
+    """
+    same, open_ones = 0, []
+    for row, photograph in pairs:
+        if same >= enough:
+            return True
         with contextlib.suppress(ImageError):
-            same += sizes.get(photograph.path) == stat_photograph(photograph.file).st_size
-    if 2 * same < len(photographs):
-        tables = " and ".join(filter(None, (labels, groups)))
-        say = [(labels, "--labels FILE or --labels none"), (groups, "--groups FILE or --no-groups")]
-        raise DataError(
-            f"{cache} was filled from {record.root}, with {tables}, and {root} holds other "
-            "photographs; expected the tables of these: say "
-            + ", and ".join(option for table, option in say if table)
-        )
+            stat = stat_photograph(photograph.file)
+            same += (unchanged := is_unchanged(row, stat))
+            if not unchanged and row.size == stat.st_size:
+                open_ones.append((row, photograph.file))
+    read = open_ones[:: -(-len(open_ones) // _READ) or 1]
+    kept = 0
+    for row, file in read:
+        with contextlib.suppress(ImageError):
+            kept += hashlib.sha256(read_photograph(file)).hexdigest() == row.digest
+    return same + len(open_ones) * kept / max(1, len(read)) >= enough
 
 
 def _tables(record: FolderRecord, told: Told) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,3 +117,43 @@ def test_a_table_of_one_folder_is_not_read_for_another(
     done = pipeline.extract_folder(tmp_path / "other", kept, pipeline.ExtractOptions(**rule))
     opposite = "the folders say the opposite of 2 photographs, such as 'OK/IMG_0002.png'"
     assert any(opposite in note for note in done.scan.notes) == (table == "labels")
+
+
+@pytest.mark.parametrize("table", ["labels", "groups"])
+def test_a_table_is_not_read_for_the_next_export_into_the_same_folder(
+    tmp_path: Path, toy: type[ToyBackbone], table: str
+) -> None:
+    """Bitmaps of one size, one of twelve as it was: refused; some edited, added, copied: read."""
+    kept, root, copy = tmp_path / "c.h5", tmp_path / "data", tmp_path / "copy"
+    root.mkdir()
+
+    def export(numbers: range, day: int) -> None:
+        for number in numbers:
+            Image.fromarray(shade(number + 50 * day, number % 2 > 0)).save(
+                root / f"img{number}.bmp"
+            )
+
+    export(range(12), 0)
+    lines = [f"img{number}.bmp,{'nok' if number % 2 else 'ok'}" for number in range(12)]
+    file = tmp_path / "told.csv"
+    file.write_text("\n".join(["path,label" if table == "labels" else "path,group", *lines]))
+    rule = (
+        {"labels": LabelRule(str(file))} if table == "labels"
+        else {"group_rule": GroupRule("file", str(file))}
+    )  # fmt: skip
+    plain = {"backbone": "toy", "weights": "random", "look": "plain"}
+    pipeline.extract_folder(root, kept, pipeline.ExtractOptions(**plain, **rule))
+    export(range(3), 1)
+    export(range(12, 14), 1)
+    assert pipeline.extract_folder(root, kept).extraction.extracted == 5
+    copy.mkdir()
+    for one in root.iterdir():
+        shutil.copyfile(one, copy / one.name)  # other times
+    root.rename(tmp_path / "before")
+    copy.rename(root)
+    assert pipeline.extract_folder(root, kept).extraction.extracted == 0
+    export(range(11), 2)
+    said = rf"c.h5 was filled from .*told.csv, and of its 12 .*say --{table} FILE or --"
+    with pytest.raises(DataError, match=said):
+        pipeline.extract_folder(root, kept)
+    assert pipeline.extract_folder(root, kept, pipeline.ExtractOptions(**rule)).scan.photographs
