@@ -20,7 +20,6 @@ from features.backbones.settings import (
     check_names,
     settings_from_fields,
 )
-from features.backbones.weights import RecordedWeights
 from features.cache.sample_table import TableRow
 from features.cache.shards import is_begun, open_cache
 from features.cluster.connection import Cluster
@@ -35,7 +34,13 @@ from features.photographs.recipe import Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, LARGE, Chosen
 from pipeline.data.folder import Scan, scan_folder
-from pipeline.data.folder_record import FolderRecord, Told, refuse_others, refuse_strange_rules
+from pipeline.data.folder_record import (
+    FolderRecord,
+    Told,
+    recorded_weights,
+    refuse_others,
+    refuse_strange_rules,
+)
 from pipeline.data.label_table import LabelRule
 from pipeline.groups.proposal_cache import doubts_of_groups, proposed_groups
 from pipeline.groups.rules import GroupRule, apply_rule
@@ -200,7 +205,7 @@ def extract_folder(
     settings = replace(settings, recipe=settled.recipe)
     kept = ready.noted.kept if options.keep is None else options.keep.specs
     record = FolderRecord(
-        absolute_name(data), rule, _recorded_weights(settings, ready.noted), ready.labels, chosen,
+        absolute_name(data), rule, recorded_weights(settings, ready.noted), ready.labels, chosen,
         kept if settings.pooled or options.keep else (),
     )  # fmt: skip
     into = extract if options.cluster is None else partial(extract_on, options.cluster, told=warn)
@@ -254,9 +259,7 @@ def prepare(data: Path, cache_path: Path, options: ExtractOptions) -> Ready:
     labels = options.labels or noted.labels
     scan = scan_folder(data, options.classes, labels)
     if known:
-        refuse_others(
-            cache_path, noted, known.table_rows, told, absolute_name(data), scan.photographs
-        )
+        refuse_others(cache_path, noted, known.table_rows, told, data, scan.photographs)
     settings = _settings(known, options)
     look = options.look or (None if known or options.names_rows else CLOSE)
     views = options.views
@@ -394,11 +397,3 @@ def _known_backbone(fields: Mapping[str, Any], noted: FolderRecord) -> str:
     """Find what `--backbone` would have to say for a cache's own; of a new cache the default."""
     name = str(fields.get("backbone", DEFAULT_BACKBONE))
     return noted.weights.name if name == ONNX and noted.weights is not None else name
-
-
-def _recorded_weights(settings: BackboneSettings, noted: FolderRecord) -> RecordedWeights | None:
-    found = settings.weights
-    if isinstance(found, RecordedWeights):
-        return noted.weights
-    shown = str(found.path.resolve()) if found.source == "file" and found.path else found.source
-    return RecordedWeights(found.source, found.digest, found.seed, shown)

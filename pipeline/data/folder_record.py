@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from features.backbones.settings import BackboneSettings
 from features.backbones.weights import RecordedWeights
 from features.cache.sample_table import TableRow, is_unchanged
 from features.errors import CacheError, DataError, ImageError
+from features.files import absolute_name
 from features.own_files import is_strange_root
 from features.photographs.file import Photograph, read_photograph, stat_photograph
 from features.photographs.views import Chosen
@@ -87,6 +89,15 @@ class FolderRecord:
         return self.weights is not None and not self.weights.trained
 
 
+def recorded_weights(settings: BackboneSettings, noted: FolderRecord) -> RecordedWeights | None:
+    """Give what is to be noted of the weights: as they were noted, or as they were found now."""
+    found = settings.weights
+    if isinstance(found, RecordedWeights):
+        return noted.weights
+    shown = str(found.path.resolve()) if found.source == "file" and found.path else found.source
+    return RecordedWeights(found.source, found.digest, found.seed, shown)
+
+
 class Told(NamedTuple):
     """Say whether the user says where groups, and where classes, come from."""
 
@@ -99,7 +110,7 @@ def refuse_others(
     record: FolderRecord,
     known: Sequence[TableRow],
     told: Told,
-    root: str,
+    data: Path,
     photographs: Sequence[Photograph],
 ) -> None:
     """Refuse tables that were named for photographs of which hardly any is here any more.
@@ -113,7 +124,7 @@ def refuse_others(
         record: what it notes of its folder.
         known: its table of photographs.
         told: what the user says of the folder that is read.
-        root: this folder.
+        data: this folder.
         photographs: in it.
 
     Raises:
@@ -122,6 +133,7 @@ def refuse_others(
     groups, labels = _tables(record, told)
     if not (labels or groups) or not record.root:
         return
+    root = absolute_name(data)
     moved = record.root != root
     named = [
         row for row in known

@@ -20,6 +20,13 @@ DEFAULT_THRESHOLD = 0.5
 
 _DIGITS = 4  # most decimals of per cent; what is smaller is written as 2e-05
 _ROUNDED = 0.05  # share of a limit that rounding may hide
+_ODDS = 6e-8  # probabilities are kept so far from 0 and 1: float32 has no finer step next to 1
+
+
+def log_odds(p: Floats) -> Floats:
+    """Compute the logarithm of p / (1 - p), finite also for 0 and 1."""
+    kept = np.clip(p, _ODDS, 1 - _ODDS)
+    return np.asarray(np.log(kept) - np.log1p(-kept))
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,18 @@ class Band:
         p = probabilities[:, 1]
         verdicts = np.where(p >= self.reject_from, 1, REVIEW)
         return np.asarray(np.where(p < self.pass_below, 0, verdicts), dtype=np.int64)
+
+    def margins(self, probabilities: Floats) -> Floats:
+        """Say how far (n,) probabilities (n, n_classes) are from another verdict, 0 the least sure.
+
+        Of two classes in log-odds: at a limit of 31 % all good parts are nearer to it in
+        probability than a reject of 63 %, which is more doubtful than one that passes with 10 %.
+        """
+        if probabilities.shape[1] != 2:
+            two = np.sort(probabilities, axis=1)[:, -2:]
+            return np.asarray(two[:, 1] - two[:, 0])
+        apart = np.abs(log_odds(probabilities[:, 1:]) - log_odds(np.array(self.limits)))
+        return np.asarray(apart.min(axis=1))
 
 
 def verdict_name(names: tuple[str, ...], number: int) -> str:

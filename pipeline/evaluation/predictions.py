@@ -61,13 +61,8 @@ class Predictions:
 
     @cached_property
     def margin(self) -> Floats:
-        """Say how far (n,) a probability is from another verdict; 0 is the least certain."""
-        if self.classes.binary:
-            ends = np.array([self.band.pass_below, self.band.reject_from])
-            nearest: Floats = np.abs(self.shown[:, None] - ends).min(axis=1)
-            return nearest
-        two = np.sort(self.probabilities, axis=1)[:, -2:]
-        return two[:, 1] - two[:, 0]
+        """Say how far (n,) each is from another verdict: see `Band.margins`."""
+        return self.band.margins(self.probabilities)
 
     def parts(self, number: int) -> int:
         """Count the parts that have photographs of a class."""

@@ -270,7 +270,7 @@ def match_groups(table: Table, paths: Sequence[str]) -> tuple[dict[str, str], li
     notes = [table.note] if table.note else []
     if unknown:
         notes.append(
-            f"{len(unknown):,} names in {table.file} fit no photograph of the folder, or "
+            f"{len(unknown):,} names in {table.file} fit none of the photographs that are read, or "
             f"several, such as {unknown[0]!r}"
         )
     for group, same in Counter(groups.values()).items():

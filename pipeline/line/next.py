@@ -35,7 +35,6 @@ CANDIDATES = 5
 """Doubtful parts that are candidates, for each that is to be labelled."""
 
 _DOUBTFUL = 0.5  # of the uncertainty: log-odds of 1.1 beside the limit
-_LEAST = 1e-6  # of a probability, so that log-odds are finite
 
 
 @dataclass(frozen=True)
@@ -204,13 +203,7 @@ def uncertainty_of(bundle: Bundle, part: PartPrediction) -> float:
     band, p = bundle.band, float(chances[1])
     if band.pass_below <= p < band.reject_from:
         return 1.0
-    apart = min(abs(_odds(p) - _odds(end)) for end in band.limits)
-    return float(2 / (1 + np.exp(apart)))
-
-
-def _odds(p: float) -> float:
-    kept = min(max(p, _LEAST), 1 - _LEAST)
-    return float(np.log(kept) - np.log1p(-kept))
+    return float(2 / (1 + np.exp(band.margins(chances[None])[0])))
 
 
 def _candidate(bundle: Bundle, part: PartPrediction, uncertainty: float, unlike: bool) -> Candidate:

@@ -17,7 +17,7 @@ from pipeline.groups.proposal import say_parts
 from pipeline.groups.rules import GroupRule, apply_rule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
-from pipeline.model.predict import Prediction, margin_of
+from pipeline.model.predict import Prediction
 from pipeline.thresholds.decision import disagreement
 
 ASK_WHICH = "say which photographs show one part with --groups, --group-regex or --group-gap"
@@ -45,7 +45,7 @@ class PartPrediction:
         error: why there is no verdict.
         note: what a person should know of the verdict; "" for nothing.
         said: the probability for a person, as in `Prediction`.
-        margin: how far its probability is from another verdict; 0 is the most doubtful.
+        margin: how far it is from another verdict, see `Band.margins`; 0 is the most doubtful.
     """
 
     part: str
@@ -166,7 +166,7 @@ def _predicted(bundle: Bundle, those: tuple[Prediction, ...]) -> PartPrediction:
         name, those, verdict_name(names, number), told,
         dict(zip(names, chances[0].tolist(), strict=True)), truth, note=note,
         said=beside(told, decision.band) if bundle.classes.binary else f"{told:.0%}",
-        margin=margin_of(bundle.classes, chances[0], decision.band),
+        margin=float(decision.band.margins(chances)[0]),
     )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ class Prediction:
         why: why a person has to look, where that is not for the probability; "" for nothing.
         strangeness: its distance from all that was trained on, as a share of the one that 1 % of
             such parts exceed; None where that is not known.
-        margin: how far its probability is from another verdict; 0 is the most doubtful.
+        margin: how far it is from another verdict, see `Band.margins`; 0 is the most doubtful.
         chances: float64 (n_classes,) of the photograph, `Bundle.probabilities`, from which its
             part is judged; None where it could not be read.
         cells: its heatmap, float64 (height, width) as `pipeline.heatmaps.explain.explain` gives
@@ -383,14 +383,6 @@ def verdict(
         {name: float(chance) for name, chance in zip(classes.names, chances, strict=True)},
         truth,
         for_person=number == REVIEW,
-        margin=margin_of(classes, chances, band),
+        margin=float(band.margins(chances[None])[0]),
         said=beside(told, band) if classes.binary else f"{told:.0%}",
     )
-
-
-def margin_of(classes: Classes, chances: Floats, band: Band) -> float:
-    """Say how far probabilities (n_classes,) are from another verdict; 0 is the most doubtful."""
-    if classes.binary:
-        return float(min(abs(chances[1] - end) for end in band.limits))
-    two = np.sort(chances)[-2:]
-    return float(two[1] - two[0])

@@ -49,7 +49,7 @@ from pipeline.report.sections import (
     training,
 )
 from pipeline.report.sections.gallery import CellsOf, cells_of_bundle, cells_of_folder
-from pipeline.report.verdict import comparison_verdict, model_verdict
+from pipeline.report.verdict import TELL_PARTS, comparison_verdict, model_verdict
 from pipeline.terminal import groups as grouping_text
 from pipeline.thresholds.decision import Decision, Unseen
 from pipeline.thresholds.facts import contradicted
@@ -251,8 +251,9 @@ def evaluation_report(bundle: Bundle, found: Evaluation, *, audit_file: Path = A
             *audit.warnings(audited, "The audit of what it was made of"),
             *_evaluation_warnings(bundle, found, decision),
         ],
-        apart=facts.apart(found.group_rule, *_split(record)),
-        rule=found.group_rule, decision=decision,
+        apart=facts.apart(found.group_rule, *_split(record)) if found.data is None
+        else found.group_rule.known,
+        rule=found.group_rule, decision=decision, remedy=None if found.data is None else TELL_PARTS,
     )  # fmt: skip
     return page_text(f"Evaluation: {title}", shown, verdict, sections)
 

@@ -41,6 +41,7 @@ def model_verdict(
     apart: bool = True,
     rule: GroupRule | None = None,
     decision: Decision | None = None,
+    remedy: str | None = None,
 ) -> Verdict:
     """Say what a model did to photographs that it never saw.
 
@@ -51,6 +52,7 @@ def model_verdict(
         apart: whether it is known that no photograph of their parts was trained on.
         rule: where it is known from which photographs show one part; None where somebody said.
         decision: where the model's thresholds come from.
+        remedy: what to do where it is not known; None for `KEEP_APART`.
     """
     headline = f"This model {errors(predicted) if predicted.classes.binary else _rights(predicted)}"
     sentences = [behind(predicted, rule, apart=apart)]
@@ -64,7 +66,7 @@ def model_verdict(
         _first(
             f"{headline}{'' if apart else ', on parts that it may have been trained on'}.", rule
         ),
-        [*sentences, _advice(predicted, scored, decision) if apart else KEEP_APART],
+        [*sentences, _advice(predicted, scored, decision) if apart else remedy or KEEP_APART],
         [*figures(predicted, scored, apart=apart), _auc(scored)],
         warnings,
     )
@@ -83,6 +85,12 @@ KEEP_APART = (
     "again."
 )
 """What to do where photographs of one part may stand on both sides."""
+
+TELL_PARTS = (
+    "Do not rely on this yet. Say which photographs show one part (evaluate --groups, "
+    "--group-regex or --group-gap), and look again."
+)
+"""What to do where that is not known of a new folder."""
 
 
 def errors(predicted: Predictions) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from features.arrays import Floats, Indices
-from pipeline.evaluation.band import Band
+from pipeline.evaluation.band import Band, log_odds
 
 POINTS = 200  # of a curve that is kept in a model
 
@@ -143,13 +143,6 @@ _REACH = 3.0  # how far it reaches beyond the parts, in widths of the Gaussian
 _LENT = 30  # parts of a class from which on its own spread counts for more than that of both
 _LEAST = 1e-3  # width and spread, in log-odds
 _MOST = 2000  # parts of a class that are smoothed one by one; of more so many quantiles
-_ODDS = 6e-8  # probabilities are kept so far from 0 and 1: float32 has no finer step next to 1
-
-
-def log_odds(p: Floats) -> Floats:
-    """Compute the logarithm of p / (1 - p), finite also for 0 and 1."""
-    kept = np.clip(p, _ODDS, 1 - _ODDS)
-    return np.asarray(np.log(kept) - np.log1p(-kept))
 
 
 def between(low: float, high: float) -> float:

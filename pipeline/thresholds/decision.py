@@ -10,12 +10,12 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from features.arrays import Floats, Indices
-from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
+from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band, log_odds
 from pipeline.evaluation.part_rules import ANY, RULES, PartTable, by_part
 from pipeline.evaluation.predictions import Predictions, predicted_parts
 from pipeline.heads.calibration import Recalibration
 from pipeline.thresholds.claims import Claim
-from pipeline.thresholds.costs import Curve, log_odds
+from pipeline.thresholds.costs import Curve
 from pipeline.thresholds.outcome import Outcome, Reliability
 from pipeline.thresholds.rule import Method, ThresholdRule
 

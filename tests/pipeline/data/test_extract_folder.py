@@ -157,3 +157,20 @@ def test_a_table_is_not_read_for_the_next_export_into_the_same_folder(
     with pytest.raises(DataError, match=said):
         pipeline.extract_folder(root, kept)
     assert pipeline.extract_folder(root, kept, pipeline.ExtractOptions(**rule)).scan.photographs
+
+
+def test_names_of_classes_that_are_not_read_are_not_said_to_be_missing(
+    tmp_path: Path, toy: type[ToyBackbone]
+) -> None:
+    """`--classes`: the table's other lines fit none of those that are read; they are there."""
+    root, file = write_folder(tmp_path / "data", {"Healthy": 6, "defects": 6}), tmp_path / "g.csv"
+    names = [one.relative_to(root).as_posix() for one in sorted(root.rglob("*.*"))]
+    file.write_text(
+        "\n".join(["path,group", *(f"{name},p{i // 2}" for i, name in enumerate(names))])
+    )
+    options = pipeline.ExtractOptions(
+        backbone="toy", weights="random", classes=["Healthy"],
+        group_rule=GroupRule("file", str(file)),
+    )  # fmt: skip
+    notes = pipeline.extract_folder(root, tmp_path / "c.h5", options).scan.notes
+    assert f"6 names in {file} fit none of the photographs that are read" in " ".join(notes)

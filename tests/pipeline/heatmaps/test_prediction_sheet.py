@@ -283,6 +283,22 @@ def test_what_a_person_should_look_at_comes_first(
     assert [entry.file.name for entry in drawn] == ["sure", "sure", "near", "sure"]  # a photograph
 
 
+def test_a_reject_near_the_limit_is_more_doubtful_than_many_that_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a limit of 31 %, in log-odds: in probability twenty good ones were all nearer to it."""
+    classes, band = Classes(("good", "bad"), {"good": 0, "bad": 1}), Band.at(0.31)
+    found = [
+        verdict(classes, np.array([1 - p, p]), band, f"{p}", tmp_path / f"{p}")
+        for p in (0.05, 0.02, 0.12, 0.2, 0.6, 0.8, 0.99)
+    ]
+    drawn: list[SheetEntry] = []
+    monkeypatch.setattr(sheet, "draw_sheet", lambda entries, _title: drawn.extend(entries) or b"")
+    prediction_sheet(classes, found)
+    order = ["0.2", "0.12", "0.6", "0.05", "0.8", "0.02", "0.99"]
+    assert [entry.file.name for entry in drawn] == order
+
+
 def test_a_small_picture_stands_in_for_a_file_and_nothing_for_no_cell(tmp_path: Path) -> None:
     """As on sheets of groups, whose photographs may have gone while the cache is there."""
     small = np.full((64, 64), 77, dtype=np.uint8)

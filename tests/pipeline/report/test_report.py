@@ -757,8 +757,10 @@ def test_the_report_of_an_evaluation(cache: Path, tmp_path: Path) -> None:
         "Nobody said which photographs show one part",
         "Left out: 1 photograph that cannot be read.",
         "bad.png not a photograph", "9 photographs of at most 9 parts",
+        "(evaluate --groups, --group-regex or --group-gap), and look again.",
     ):  # fmt: skip
         assert text in said
+    assert "--split" not in said.partition("Groups")[0]
     assert_commands_parse(page)
     assert commands(page)[0][3] == str(new)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rows import sparse_rows
 
 from features.errors import SplitError, ThresholdError
-from pipeline.evaluation.band import REVIEW, Band, beside
+from pipeline.evaluation.band import REVIEW, Band, beside, log_odds
 from pipeline.evaluation.metrics import binary_scores
 from pipeline.feature_specs.heads import Contender
 from pipeline.heads.calibration import Recalibration
@@ -25,7 +25,6 @@ from pipeline.thresholds.costs import (
     band_above,
     band_below,
     cheapest_band,
-    log_odds,
 )
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.outcome import Counts, Outcome, Reliability, log_loss
