@@ -416,8 +416,12 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
         for p, v in itertools.product(range(60), range(5))
     ],
     "sessions at an even pace, place behind time": lambda: [
-        at(f"a/{_stamp(_START + 7200 * (p // 5) + 4 * (12 * (p % 5) + v))}_pos{v}.jpg", p, v)
-        for p, v in itertools.product(range(40), range(12))
+        at(f"a/{_stamp(_START + 7200 * (p // 10) + 4 * (5 * (p % 10) + v))}_pos{v}.jpg", p, v)
+        for p, v in itertools.product(range(60), range(5))
+    ],
+    "a fixture, twice round in each session": lambda: [
+        at(f"a/{_stamp(_START + 7200 * (n // 24) + 4 * (n % 24))}_pos{n % 12:02d}.jpg", n % 12)
+        for n in range(8 * 24)
     ],
     "whole minutes in names": lambda: [
         at(f"a/{_stamp(_START + 287 * p + 9 * v, '%Y%m%d_%H%M')}_{v}.jpg", p, v)

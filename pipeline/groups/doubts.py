@@ -72,7 +72,7 @@ class Doubts:
             return AT_MOST, line.question
         sides = line is not None and self._are_sides(line)
         mixed = self._mixed_in_time(line) if line is not None else ""
-        mixed = mixed or self._mixed(sides=sides)
+        mixed = mixed or self._mixed()
         if mixed:
             return AT_LEAST, mixed
         if not asked and line is not None and seem_slower(line, self.chosen.gaps):
@@ -92,11 +92,11 @@ class Doubts:
         many = len(gaps) >= USUAL * self.chosen.groups
         return _MOMENT if minutes or (of_one_moment and many) else ""
 
-    def _mixed(self, *, sides: bool) -> str:
-        """Ask whether groups are trays or lots; "" where nothing speaks for it, or of sides."""
+    def _mixed(self) -> str:
+        """Ask whether groups are trays or lots; "" where nothing speaks for it."""
         key, groups = self.chosen.key, members_of(self.chosen.codes)
         called = key is not None and is_called_part(key, places=False)
-        if not sides and not called and self.pixels.are_exchangeable(groups):
+        if not called and self.pixels.are_exchangeable(groups):
             return _TRAYS
         if self.timed is not None and key and are_lots(self.chosen, self.timed):
             return _RUNS.format(gap=_widest(self.timed), what=self.chosen.what)
@@ -109,10 +109,7 @@ class Doubts:
         return self.pixels.of_sides([run.tolist() for run in runs])
 
     def _counted(self) -> str:
-        """Ask whether cameras count their shots, and runs in time are parts; "" where it is not so.
-
-        Runs of which each holds several values, and that look like parts, may be trays as well.
-        """
+        """Ask whether cameras count their shots, and runs of several values are parts, else ""."""
         line, chosen, timed = self.line, self.chosen, self.timed
         if line is None or timed is None or chosen.key is None or is_called_part(chosen.key):
             return ""
@@ -121,10 +118,7 @@ class Doubts:
         gaps = line.walk()[1]
         inside = gaps[gaps <= max(timed.gaps, default=0.0)]
         shots = (inside > 0).sum() > _RUN * len(inside)  # else they have the time of a session
-        if not (within and fewer and shots):
-            return ""
-        trays = self.pixels.are_exchangeable(members_of(timed.codes))
-        return "" if trays else _COUNTED.format(gap=_widest(timed))
+        return _COUNTED.format(gap=_widest(timed)) if within and fewer and shots else ""
 
     def _are_copies(self, paths: Sequence[str]) -> bool:
         """Say whether parts are no more than copies of one file by name, and not called parts."""

@@ -83,8 +83,7 @@ def propose(
     if gap is None:
         _refuse_above_limit(len(rows))
     tick = ticks(progress, len(rows), passes=PASSES + 1)
-    seen = len(rows) > 0 and gap is None
-    similarity = similarity_of_rows(cache, rows.tolist(), tick) if seen else None
+    similarity = similarity_of_rows(cache, rows.tolist(), tick) if gap is None else None
     times, unit = thumbnails_of(cache, rows.tolist()).capture_time, unit.astype(np.int64)
     pictures = Pictures.of_cache(cache.path, rows)
     found = _proposed(readable, unit, similarity, times, gap, pictures=pictures, tick=tick)
@@ -97,13 +96,12 @@ def propose_by_pictures(
     table_rows: Sequence[TableRow], found: Sequence[Thumbnail], gap: float | None = None
 ) -> Proposal:
     """Propose groups for readable photographs without rows; `gap` as in `propose`."""
-    if not table_rows:
-        return _proposed([], np.empty(0, dtype=np.int64), None, None, gap)
     digests = [table_row.digest for table_row in table_rows]
     _, first, unit = np.unique(digests, return_index=True, return_inverse=True)
     if gap is None:
         _refuse_above_limit(len(first))
-    thumbnails = Thumbnails.of([found[number] for number in first.tolist()])
+    some = [found[number] for number in first.tolist()]
+    thumbnails = Thumbnails.of(some) if some else Thumbnails.blank(0)
     pictures = Pictures.of(thumbnails.grey)
     similarity = similarity_of_pictures(pictures) if gap is None else None
     unit = unit.astype(np.int64)
@@ -127,21 +125,20 @@ def _proposed(
     table_rows: Sequence[TableRow],
     unit: Indices,
     similarity: Similarity | None,
-    capture_time: Indices | None,
+    capture_time: Indices,
     gap: float | None,
     *,
-    pictures: Pictures | None = None,
+    pictures: Pictures,
     tick: Tick | None = None,
 ) -> Proposal:
     """Propose groups from all evidence; `unit` are numbers in all that is of pictures."""
     pixels = PixelEvidence(similarity, unit, pictures)
-    known = None if capture_time is None else capture_time != MISSING
-    times = None if capture_time is None else capture_time[unit]
-    readings = read_all(table_rows, times, pixels, gap)
+    known = np.asarray(capture_time != MISSING)
+    readings = read_all(table_rows, capture_time[unit], pixels, gap)
     findings = [_copies(unit), *readings.findings]
     if gap is None:
         near = None if similarity is None else similarity.pairs(CHANCE)
-        seen = known is not None and known.all() and not readings.spoken.all()
+        seen = known.all() and not readings.spoken.all()
         findings += [
             _exports(table_rows),
             *_near_copies(near, pictures if seen else None, unit, readings, tick),
@@ -150,7 +147,7 @@ def _proposed(
     proposal.cuts = readings.cuts
     if gap is None:
         _say_what_it_stands_on(proposal, readings)
-        proposal.notes = _notes(len(np.unique(unit)), known, similarity)
+        proposal.notes = _notes(known, similarity)
     else:
         labels = [table_row.label for table_row in table_rows]
         proposal.notes = doubts_of_parts(proposal.names(), labels)
@@ -295,7 +292,7 @@ def _joined(
     pixels: PixelEvidence,
 ) -> Proposal:
     ties = [tie for finding in findings for tie in finding.ties]
-    links = sorted((link for f in findings for link in f.links), key=lambda link: link.doubt)
+    links = [link for finding in findings for link in finding.links]
     groups = joined(len(table_rows), ties, links)
     inside = [link for link in (*ties, *links) if groups[link.a] == groups[link.b]]
     return Proposal(
@@ -332,13 +329,12 @@ def _questions(groups: Indices, links: Sequence[Link], pixels: PixelEvidence) ->
     return asked + hardly[: _QUESTIONS - len(asked)]
 
 
-def _notes(different: int, known: Flags | None, similarity: Similarity | None) -> list[str]:
-    notes = []
+def _notes(known: Flags, similarity: Similarity | None) -> list[str]:
+    notes, different, missing = [], len(known), int((~known).sum())
     if 1 < different < 3 * FEWEST:
         notes.append(
             f"{different} different photographs are few to tell near copies by: compare them by eye"
         )
-    missing = 0 if known is None else int((~known).sum())
     if missing:
         notes.append(
             f"{missing:,} photographs were extracted by an earlier version, without the small "

@@ -18,13 +18,12 @@ from pipeline.groups.file_names import Key
 from pipeline.groups.timeline import Line, round_gap
 
 COVERS = 0.3
-"""Share of all photographs that a field which names parts, or recurs, stands in."""
+"""Share of all photographs that a field which names parts stands in."""
 
 _REGULAR = 0.8  # share of cycles of one length, from which on there is a rule behind it
 _CROSSED = 0.4  # share of pairs of one value of a field that share the other, at most
 _DECIDES = 0.2  # difference of purities that means something
 _ROUNDS_APART, _PARTS_APART = 900.0, 180.0  # seconds between rounds, and between parts
-_AGAIN = 2.0  # visits of a place in a round, from which on it is a view of several parts
 _SESSION = 3.0  # parts in a session, at least
 _FEW = 8  # values of a view at most
 _CALLED = {
@@ -84,19 +83,15 @@ def weigh(
     """
     by_value, by_run = purity(labels, key.codes), purity(labels, runs)
     decides = _DECIDES * (1 - purity(labels, np.zeros(len(labels), dtype=np.int64)))
-    apart, again = np.nan, False
+    apart = np.nan
     if line is not None:
         order, gaps = line.walk()
         between = gaps[np.diff(runs[order]) != 0]
         apart = float(np.median(between)) if len(between) else 0.0
-        visits = np.stack([runs[order], key.codes[order]])
-        blocks = 1 + int((np.diff(visits) != 0).any(axis=0).sum())
-        again = blocks > _AGAIN * len(np.unique(visits, axis=1)[0])
     few = count(key.codes)
     votes = [
         (2.0, by_value - by_run > decides, "classes go with places"),
         (-2.0, by_run - by_value > decides, "classes go with runs"),
-        (-3.0, again, "they come back within a run"),
         (1.5, apart >= _ROUNDS_APART, f"runs are {apart / 60:,.0f} min apart"),
         (-1.5, apart <= _PARTS_APART, f"runs are {apart:,.0f} s apart"),
         (-1.0, few <= _FEW and count(runs) >= 2 * few, f"only {few} values recur"),
@@ -134,8 +129,6 @@ def _is_called(key: Key, what: str) -> bool:
 def are_crossed(one: Indices, other: Indices) -> bool:
     """Say whether values of each come with many values of the other, as places and rounds do."""
     both = (one >= 0) & (other >= 0)
-    if both.mean() < COVERS:
-        return False
     first, second = np.where(both, one, -1), np.where(both, other, -1)
     return purity(first, second) < _CROSSED and purity(second, first) < _CROSSED
 
@@ -167,7 +160,7 @@ def cut_sessions(timed: Reading, named: Sequence[Reading], line: Line) -> Readin
     if not len(between) or np.median(between) < _ROUNDS_APART:
         return timed
     for one in sorted(named, key=lambda one: one.groups):
-        if one.key is None or is_called_part(one.key) or (one.codes < 0).any():
+        if one.key is None or is_called_part(one.key, places=False) or (one.codes < 0).any():
             continue
         runs = cycles(line, one.codes, timed.codes)
         if runs is None or count(runs) < _SESSION * timed.groups:

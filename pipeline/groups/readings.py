@@ -263,13 +263,11 @@ def _weighed(
     Returns:
         The reading that serves, with why and what is left open.
     """
-    recurring = named
-    if best is None or best.key is None:
-        recurring = [one for one in named if (one.recurs or 0.0) > _RECURS]
     runs = best.codes if best else None
+    recurring = [one for one in named if (one.recurs or 0.0) > _RECURS]
     if runs is None and recurring and order is not None:
         runs = cycles(order, max(recurring, key=lambda one: one.groups).codes)
-    crossing = [] if runs is None else [one for one in recurring if are_crossed(one.codes, runs)]
+    crossing = [] if runs is None else [one for one in named if are_crossed(one.codes, runs)]
     if runs is None or not crossing:
         return best
     other = best.key if best else None

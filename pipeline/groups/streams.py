@@ -31,7 +31,7 @@ _NEAR, _ONCE = 0.04, 2.0  # of a period, within which they meet; how much worse 
 _TICK = 0.002  # seconds: of two clocks of thousandths
 _AT_ONCE = 0.125  # of a period: cameras so near to one another look at one part at once
 
-_STRETCH, _TORN, _SHOTS = 12, 1.5, 2  # runs, and photographs of each if torn, and of others
+_STRETCH, _TORN = 12, 1.5  # runs, and photographs of each if they are torn
 _LONGER = 1.25  # the longest gap within a part there, of that elsewhere
 
 _ASKED = "do several cameras look at the same parts, one after the other (--groups TABLE)"
@@ -54,7 +54,7 @@ def by_camera(line: Line, names: Names, gap: float | None) -> Line:
         cameras = np.flatnonzero(np.bincount(codes[order]) >= max(_LEAST, _SHARE * len(order)))
         if not 1 < len(cameras) <= _MOST or np.isin(codes[order], cameras).mean() < _COVERED:
             continue
-        apart = _are_apart(line, runs, codes, cameras.tolist(), gap or 0.0)
+        apart = _are_apart(line, runs, codes, cameras.tolist())
         late, same, doubt = _lags(line, codes, cameras.tolist())
         asked = replace(line, question=_ASKED) if doubt else line
         if apart or late.any():
@@ -81,12 +81,11 @@ def _told_by(names: Names) -> Iterator[tuple[str, Sequence[str]]]:
         yield "counters", [str(one) for one in jumps[which]]
 
 
-def _are_apart(line: Line, runs: Indices, camera: Indices, cameras: list[int], told: float) -> bool:
+def _are_apart(line: Line, runs: Indices, camera: Indices, cameras: list[int]) -> bool:
     """Say whether others photograph while a camera changes the part, and sooner than one could.
 
     In pauses nobody does, and where both look at one part nobody does within a run of all shots.
     Photographs of a class are a camera's own: another class comes no sooner than its next shot.
-    Within a camera, a part goes on for the seconds that a person `told`.
     """
     order = line.walks()[0]
     times, runs, camera = line.values[order], runs[order], camera[order]
@@ -98,7 +97,7 @@ def _are_apart(line: Line, runs: Indices, camera: Indices, cameras: list[int], t
         cut = find_cut(gaps, line.step)
         if cut is None:
             return False
-        within = gaps <= max(cut.gap, told)
+        within = gaps <= cut.gap
         soon.append(np.quantile(gaps[within], _SOON) if within.any() else np.inf)
         first, last = (np.searchsorted(others, mine[:-1] + part * gaps) for part in (0.25, 0.75))
         changes.append(((last > first) & (np.diff(runs[own]) == 0))[~within])
@@ -158,7 +157,7 @@ def _later(first: Floats, second: Floats, step: float) -> tuple[float, float, bo
     width, tick = high - low, step if step >= 1 else _TICK
     as_near = np.flatnonzero(width <= width.min() + tick)
     best = as_near[abs(low + high)[as_near].argmin()]
-    if width[best] > max(2 * step, _NEAR * period):
+    if width[best] > _NEAR * period:
         return None
     lag = float(np.median(lags[best : best + meet]))
     others = width[abs((high + low) / 2 - lag) > period / 2]
@@ -199,8 +198,7 @@ def seem_slower(line: Line, cuts: Sequence[float]) -> bool:
     """Say whether runs are torn for a while: photographs alone, whose gaps are of two kinds."""
     for gaps, runs, cut in _cameras(line, cuts):
         sizes = np.bincount(runs)
-        several = sizes[sizes > 1]
-        if len(sizes) < _STRETCH or not len(several) or np.median(several) < _SHOTS:
+        if len(sizes) < _STRETCH:
             continue
         low = np.convolve(sizes, np.ones(_STRETCH), "valid") <= _TORN * _STRETCH
         slow = np.convolve(low, np.ones(_STRETCH)) > 0

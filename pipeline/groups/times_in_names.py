@@ -111,9 +111,8 @@ def _reads(clock: re.Pattern[str], names: Sequence[str], fewest: int = 0) -> int
         minutes = "second" not in units
         enough = above != {(0,)} if minutes else len(above) > 1 and max(last) >= _LATE
         return read if enough else None
-    joined = all(match["dot"] == "" for match in found)
     again = len(above) == 1 and len(set(last)) < len(last) and _count_on(last)
-    return None if joined and again else read
+    return None if again else read
 
 
 def _fractions(clock: re.Pattern[str], names: Sequence[str]) -> bool:
