@@ -37,6 +37,7 @@ PATH_COLUMNS = (
 """What a column of paths is called, the surest first."""
 
 _SEPARATORS = "\t;,|"
+_TITLES, _HEAD = 12, 10_000  # lines, and letters, in which a header is looked for
 _SEP_LINE = re.compile(r"\A\s*\"?sep=(?P<separator>[\t;,|])\"?[ \t]*\r?\n", re.IGNORECASE)
 _OTHER = {
     b"PK\x03\x04": "an Excel or OpenDocument workbook, or a ZIP",
@@ -129,8 +130,9 @@ def read_table(file: Path, names: Iterable[str] = ()) -> Table:
 def _from_csv(file: Path, text: str, names: Sequence[str]) -> Table:
     told = _SEP_LINE.match(text)
     if told:
-        text = text[told.end() :]
+        text = "\n" + text[told.end() :]
     try:
+        text = _without_titles(text, told["separator"] if told else _SEPARATORS, names)
         separator = told["separator"] if told else _separator(text, names)
         lines = csv.reader(
             io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True
@@ -147,13 +149,35 @@ def _from_csv(file: Path, text: str, names: Sequence[str]) -> Table:
     for number, line in filled[1:]:
         if any(cell.strip() for cell in line[len(columns) :]):
             raise DataError(
-                f"line {number} of {file} has {len(line)} cells, its header {len(columns)}; "
-                "expected as many: a cell with the separator in it stands in double quotes"
+                f"line {number} of {file} has {len(line)} cells, its header {len(columns)} "
+                f"(line {filled[0][0]}); expected as many: a cell with the separator in it stands "
+                "in double quotes; a header below titles names a column of files, such as path, "
+                f"and was looked for in the first {_TITLES} lines"
             )
         cells = [from_cell(cell) for cell in line[: len(columns)]]
         rows.append(cells + [""] * (len(columns) - len(cells)))
     _refuse_swallowed(file, filled, separator, names)
     return Table(file, columns, rows)
+
+
+def _without_titles(text: str, separators: str, names: Sequence[str]) -> str:
+    """Empty the lines above a header: "Report of line 3" and a date, as spreadsheets have them.
+
+    A header below other lines names a column of paths and another one, has more cells than any
+    line above it, and names no photograph.
+    """
+    lines = text[:_HEAD].splitlines(keepends=True)[:_TITLES]
+    paths = set(map(_column_key, PATH_COLUMNS))
+    for separator in separators:
+        most = 0
+        for at, line in enumerate(lines):
+            cut = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+            cells = [cell for cell in cut if cell.strip()]
+            if len(cells) > max(most, 1) and not paths.isdisjoint(map(_column_key, cells)):
+                is_header = most and not any(map(PathIndex(names).find, cells))
+                return "\n" * at + text[sum(map(len, lines[:at])) :] if is_header else text
+            most = max(most, len(cells))
+    return text
 
 
 def _refuse_swallowed(

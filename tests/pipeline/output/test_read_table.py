@@ -57,6 +57,36 @@ def test_what_is_no_table(tmp_path: Path, content: bytes, expected: str) -> None
         read_table(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    "titles",
+    [["Report of line 3", ""], ["Report of line 3;;", ";;"], ["sep=;", "Line 3, shift 2, Mo", ""],
+     ["Report;;", "Date;2026-11-30;", ""]],
+)  # fmt: skip
+def test_titles_above_the_header_are_passed_over(tmp_path: Path, titles: list[str]) -> None:
+    """As spreadsheets have them, lines keep their numbers."""
+    lines = [*titles, "Filename;Result;Remark", "1.png;ok;", "2.png;nok;deep, long"]
+    (tmp_path / "t.csv").write_text("\n".join(lines), "utf-8")
+    table = read_table(tmp_path / "t.csv", ["1.png", "2.png"])
+    assert table.columns == ["Filename", "Result", "Remark"]
+    assert table.rows == [["1.png", "ok", ""], ["2.png", "nok", "deep, long"]]
+    (tmp_path / "t.csv").write_text("\n".join([*lines, "3.png;a;b;c"]), "utf-8")
+    with pytest.raises(DataError, match=rf"line {len(lines) + 1} of .* its header 3 \(line"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_what_is_not_clearly_a_header_below_titles_is_none(tmp_path: Path) -> None:
+    """Refused with where it was looked for; a line of cells that are called as columns is data."""
+    (tmp_path / "t.csv").write_text("Report;;\n\nTeil;Stand\n1.png;ok\n", "utf-8")
+    with pytest.raises(DataError, match=r"its header 1 .*was looked for in the first 12 lines"):
+        read_table(tmp_path / "t.csv", ["1.png"])
+    for content in ("part;kind\n1.png;image\n", "1.png;ok\nname;ok\n", "part\n1.png;\nid\n"):
+        (tmp_path / "t.csv").write_text(content, "utf-8")
+        assert (
+            read_table(tmp_path / "t.csv", ["1.png"]).columns[0]
+            == content[: content.find(";")].split("\n")[0]
+        )
+
+
 @pytest.mark.parametrize("closed", [True, False])
 def test_a_quote_that_takes_lines_into_its_cell_is_refused(tmp_path: Path, closed: bool) -> None:
     """Five photographs were "not named in the table"; a comment of several lines is none."""
