@@ -68,7 +68,8 @@ def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
     if columns is None:
         raise DataError(
             f"the top of {table.file} has the columns {_described(table)}; expected one of "
-            "paths and one of classes, such as path,label; name them with --path-column and --label-column"
+            "paths and one of classes, such as path,label; name them with --path-column and "
+            "--label-column"
         )
     found = gather([(table, columns, "")], paths)
     if not found.label and found.blank:
