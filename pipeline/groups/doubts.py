@@ -7,7 +7,7 @@ count their shots: it may be fewer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ USUAL = 12
 WITHIN = 0.95
 """Share of pairs of one group that have one value of another, which holds the group then."""
 
+_COIN = 0.1  # from a half, at most: photographs as much like those of the next group as their own
 _ONE_MOMENT = 0.95  # share of gaps within runs that are 0, where a program wrote when it began
 _MINUTE = 60.0  # seconds: a clock of which one moment may be of several parts
 _RUN = 0.5  # share of gaps within runs that are more than none, where each shot has its own time
@@ -64,43 +65,50 @@ class Doubts:
         Returns:
             AT_LEAST, AT_MOST, or "" where nothing is asked; and the question.
         """
-        asked = self.chosen.question
-        if self.chosen.bound == AT_LEAST:
-            return AT_LEAST, asked
-        line = self.line if self.chosen.gaps else None
-        if line is not None and line.question:
-            return AT_MOST, line.question
-        sides = line is not None and self._are_sides(line)
-        mixed = self._mixed_in_time(line) if line is not None else ""
-        mixed = mixed or self._mixed()
-        if mixed:
-            return AT_LEAST, mixed
-        if not asked and line is not None and seem_slower(line, self.chosen.gaps):
-            asked = _SLOWER
-        asked = asked or (_SIDES if sides else self._counted())
-        asked = asked or (_COPIES if self._are_copies(paths) else "")
-        return AT_MOST if asked else "", asked
+        return next(self._all(paths), ("", ""))
 
-    def _mixed_in_time(self, line: Line) -> str:
-        """Ask whether runs in time are of several parts; "" where nothing speaks for it."""
-        if seem_several(line, self.chosen.gaps):
-            return _CAMERAS
+    def _all(self, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+        chosen, timed = self.chosen, self.timed
+        line = self.line if chosen.gaps else None
+        if chosen.bound == AT_LEAST:
+            yield AT_LEAST, chosen.question
+        if line is not None:
+            if line.question:
+                yield AT_MOST, line.question
+            if seem_several(line, chosen.gaps):
+                yield AT_LEAST, _CAMERAS
+            if self._are_of_one_moment(line):
+                yield AT_LEAST, _MOMENT
+        if self._are_trays():
+            yield AT_LEAST, _TRAYS
+        if timed is not None and chosen.key and are_lots(chosen, timed):
+            yield AT_LEAST, _RUNS.format(gap=_widest(timed), what=chosen.what)
+        if chosen.question:
+            yield AT_MOST, chosen.question
+        if line is not None:
+            if seem_slower(line, chosen.gaps):
+                yield AT_MOST, _SLOWER
+            if self._are_sides(line):
+                yield AT_MOST, _SIDES
+        if self.line is not None and timed is not None and self._are_counted(self.line, timed):
+            yield AT_MOST, _COUNTED.format(gap=_widest(timed))
+        if self._are_copies(paths):
+            yield AT_MOST, _COPIES
+
+    def _are_of_one_moment(self, line: Line) -> bool:
+        """Say whether shots of a run have one time, and may be of several parts."""
         gaps, widest = line.walk()[1], max(self.chosen.gaps)
         inside = gaps[gaps <= widest]
         of_one_moment = len(inside) > 0 and (inside == 0).mean() >= _ONE_MOMENT
         minutes = line.step >= _MINUTE and widest < line.step
-        many = len(gaps) >= USUAL * self.chosen.groups
-        return _MOMENT if minutes or (of_one_moment and many) else ""
+        return bool(minutes or (of_one_moment and len(gaps) >= USUAL * self.chosen.groups))
 
-    def _mixed(self) -> str:
-        """Ask whether groups are trays or lots; "" where nothing speaks for it."""
-        key, groups = self.chosen.key, members_of(self.chosen.codes)
-        called = key is not None and is_called_part(key, places=False)
-        if not called and self.pixels.are_exchangeable(groups):
-            return _TRAYS
-        if self.timed is not None and key and are_lots(self.chosen, self.timed):
-            return _RUNS.format(gap=_widest(self.timed), what=self.chosen.what)
-        return ""
+    def _are_trays(self) -> bool:
+        """Say whether photographs are as much like those of the next group as like their own."""
+        if self.chosen.key is not None and is_called_part(self.chosen.key, places=False):
+            return False
+        alike = self.pixels.like_own(members_of(self.chosen.codes), views=True)
+        return alike is not None and abs(alike - 0.5) <= _COIN
 
     def _are_sides(self, line: Line) -> bool:
         """Say whether runs are sides of a part: each second or third one shows the same."""
@@ -108,17 +116,17 @@ class Doubts:
         runs = np.split(order, np.flatnonzero(np.diff(self.chosen.codes[order])) + 1)
         return self.pixels.of_sides([run.tolist() for run in runs])
 
-    def _counted(self) -> str:
-        """Ask whether cameras count their shots, and runs of several values are parts, else ""."""
-        line, chosen, timed = self.line, self.chosen, self.timed
-        if line is None or timed is None or chosen.key is None or is_called_part(chosen.key):
-            return ""
+    def _are_counted(self, line: Line, timed: Reading) -> bool:
+        """Say whether cameras may count their shots, and runs of several values be the parts."""
+        chosen = self.chosen
+        if chosen.key is None or is_called_part(chosen.key):
+            return False
         within = purity(timed.codes, chosen.codes) >= WITHIN
         fewer = _MORE * timed.groups <= chosen.groups
         gaps = line.walk()[1]
         inside = gaps[gaps <= max(timed.gaps, default=0.0)]
         shots = (inside > 0).sum() > _RUN * len(inside)  # else they have the time of a session
-        return _COUNTED.format(gap=_widest(timed)) if within and fewer and shots else ""
+        return bool(within and fewer and shots)
 
     def _are_copies(self, paths: Sequence[str]) -> bool:
         """Say whether parts are no more than copies of one file by name, and not called parts."""

@@ -19,7 +19,6 @@ AGREES = 0.65
 
 Pair = tuple[int, int]
 
-_COIN = 0.1  # so far from a half at most is that share where all are alike
 _FEWEST, _MOST = 20, 20_000  # photographs that are asked about
 _NEAREST = 12  # others that each is compared with
 _COARSE = 8  # pixels to a side of pictures that tell a view of a part from another
@@ -102,11 +101,6 @@ class PixelEvidence:
             for pairs in (own, others)
         )
         return float((like_own > like_others).mean())
-
-    def are_exchangeable(self, groups: Sequence[Sequence[int]]) -> bool:
-        """Say whether photographs are as much like those of the next group as like their own."""
-        alike = self.like_own(groups, views=True)
-        return alike is not None and abs(alike - 0.5) <= _COIN
 
     def of_sides(self, runs: Sequence[Sequence[int]]) -> bool:
         """Say whether each second or third run shows the same: sides of a part that was turned.
