@@ -8,14 +8,21 @@ count their shots: it may be fewer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from features.arrays import Indices
 from pipeline.groups.copies_by_name import original_names
 from pipeline.groups.evidence import PixelEvidence, members_of
 from pipeline.groups.proposal import AT_LEAST, AT_MOST
-from pipeline.groups.reading import Reading, is_called_part, purity, say_gaps
+from pipeline.groups.reading import (
+    Reading,
+    is_called_part,
+    is_called_view,
+    purity,
+    say_gaps,
+)
 from pipeline.groups.streams import seem_several, seem_slower
 from pipeline.groups.timeline import Line
 
@@ -48,6 +55,32 @@ def are_lots(named: Reading, timed: Reading) -> bool:
     """Say whether values of many photographs each hold several runs in time: sessions, lots."""
     several = timed.groups >= _MORE * named.groups and bool(timed.gaps)
     return several and named.usual > USUAL and purity(named.codes, timed.codes) >= WITHIN
+
+
+def ask_of_names(chosen: Reading, named: Sequence[Reading], labels: Indices) -> Reading:
+    """Ask whether another reading of the names is the part, where no order of shots decides.
+
+    A finer one, if pixels confirm neither: "h10-2" may be egg 2 of hen 10, or view 2 of egg 10. Or
+    a serial number alone, if what stands before it tells the class: a kind of defect.
+    """
+    if not chosen.key or chosen.question or chosen.recurs is not None or is_called_part(chosen.key):
+        return chosen
+    kinds = [one for one in named if _holds(one, chosen) and purity(labels, one.codes) == 1]
+    for one in named:
+        if one.key is None or one.usual <= 1 or is_called_view(one.key):
+            continue
+        neither = one.key.leads and not (one.confirmed or chosen.confirmed)
+        finer = neither and _holds(chosen, one) and one.groups >= _MORE * chosen.groups
+        serial = one.key.sparse and one.usual <= USUAL and one not in kinds and labels.any()
+        if finer or (serial and kinds and _holds(one, chosen)):
+            question = f'is {one.what} the part (--group-regex "{one.key.pattern}")'
+            return replace(chosen, bound=AT_LEAST if finer else AT_MOST, question=question)
+    return chosen
+
+
+def _holds(wide: Reading, fine: Reading) -> bool:
+    """Say whether each part of one reading lies in one of another, which has fewer."""
+    return wide.groups < fine.groups and purity(wide.codes, fine.codes) == 1
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ _CALLED = {
     "place": "pos position place slot cav cavity nest station platz posizione",
     "view": "view side pose cam camera face shot img image frame photo pic bild ansicht seite "
     "kamera vista vue top left right front back bottom rear oben unten links rechts vorn hinten "
-    "exposure light row col column tile patch crop window",
+    "exposure light row col column tile patch crop cropped window",
     "round": "r round run cycle pass rep repeat trial loop day shift batch lot session runde tag "
     "charge",
 }

@@ -18,7 +18,7 @@ from features.arrays import Flags, Indices
 from features.cache.sample_table import TableRow
 from features.errors import DataError
 from pipeline.groups.capture_times import TIMED, time_line
-from pipeline.groups.doubts import USUAL, WITHIN, Doubts, are_lots
+from pipeline.groups.doubts import USUAL, WITHIN, Doubts, are_lots, ask_of_names
 from pipeline.groups.evidence import (
     Finding,
     PixelEvidence,
@@ -102,6 +102,7 @@ def read_all(
     chosen, bound, question = None if sure else _weighed(best, named, order, line, classes), "", ""
     timed = chosen if chosen and not chosen.key else timed
     if chosen is not None and gap is None:
+        chosen = ask_of_names(chosen, named, classes)
         bound, question = Doubts(line, chosen, timed, pixels).ask(paths)
     return Readings(
         [

@@ -596,6 +596,35 @@ def test_parts_within_kinds_are_found() -> None:
     assert shares(shots, proposed(shots)) == (1.0, 0.0)
 
 
+@pytest.mark.parametrize(("hen", "bound"), [("h", AT_LEAST), ("part", "")])
+def test_a_finer_number_that_pixels_hold_as_little_is_asked_about(hen: str, bound: str) -> None:
+    """Three eggs of each hen on two days, "h10-2-day12", taken for ten parts, not thirty."""
+    eggs = [(h, egg, day) for h in range(10) for egg in range(3) for day in (10, 11)]
+    shots = [
+        Shot(f"{hen}{h}-{egg}-day{day}", 3 * h + egg, draw(0, n % 7, n))
+        for n, (h, egg, day) in enumerate(eggs)
+    ]
+    found = proposed(shots)
+    assert found.bound == bound
+    assert (r"h(\d+\-\d+)" in found.question) == bool(bound)
+
+
+def test_a_serial_number_behind_a_kind_of_defect_is_asked_about() -> None:
+    """Coils, "img_05_436786500_00012", each with four kinds of defects: they are torn."""
+    shots, frames = [], np.random.default_rng(2).integers(0, 600, 160)
+    for n, frame in enumerate(frames.tolist()):
+        coil, kind = n // 8, (n // 2 % 4 * 2 + n // 8) % 8
+        shot = Shot(
+            f"img_{kind:02d}_{425000000 + 31337 * coil}_{frame:05d}", coil, draw(n // 2, kind, n)
+        )
+        shot.path = f"{'bad' if kind > 3 else 'good'}/{shot.path.split('/')[1]}"
+        shots.append(shot)
+    found = proposed(shots)
+    assert shares(shots, found)[0] < 0.9
+    assert found.bound == AT_MOST
+    assert r'"\d+_(\d+)_\d+"' in found.question
+
+
 def test_pieces_of_a_picture_are_no_parts_though_pixels_agree() -> None:
     """Rows of tiles are alike across parts."""
     shots = [Shot(f"w{n % 7}_row{256 * (n % 5)}_{n}", n, draw(n % 5, n % 5, n)) for n in range(70)]
