@@ -119,7 +119,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     ]
 
 
-REVISION = 31
+REVISION = 32
 """Raised when the same photographs would be grouped otherwise."""
 
 
