@@ -127,7 +127,7 @@ def refuse_failures(failures: Sequence[TableRow], photographs: int, most: float 
     elif len(failures) > most * photographs:
         raise TooManyFailuresError(
             f"{len(failures)} of {photographs} photographs cannot be read, more than "
-            f"{most:.0%} ({shown}); mend or remove them, "
+            f"{100 * most:.0f} % ({shown}); mend or remove them, "
             "or allow more with --max-failures; rows made so far are kept"
         )
 

@@ -221,6 +221,14 @@ def test_files_and_functions_stay_readable() -> None:
                     assert taken <= MANY.get((path.name, node.name), 8), f"{path}: {node.name}"
 
 
+def test_per_cent_is_written_in_one_way() -> None:
+    """As in the documents, with a space: a page said 48% in a caption and 48 % below it."""
+    for path in SOURCES:
+        written = re.findall(r"[^\n]*(?::\.\dg?%|[\d}]%[ \",.)])[^\n]*", path.read_text("utf-8"))
+        if path.name != "wording.py" and "groups" not in path.parts:
+            assert not written, f"{path}: {written[0]}"
+
+
 def test_help_loads_neither_tensorflow_nor_the_rest() -> None:
     """`cli.py --help` imports no heavy package."""
     code = (

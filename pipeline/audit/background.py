@@ -169,7 +169,8 @@ def _finding(
     low, high = interval(auc, auc_error(auc, *sides), sides)
     told = bool(low >= _TOLD)
     sentence = (
-        f"With the middle {MASKED:.0%} of each side covered, the same head still tells {names[1]} "
+        f"With the middle {100 * MASKED:.0f} % of each side covered, the same head still tells "
+        f"{names[1]} "
         f"from {names[0]} with AUC {auc:.2f} [{low:.2f}, {high:.2f}] by part, {whole_auc:.2f} on "
         "whole photographs: unless the part or its defect reaches to the border, a model may learn "
         "the background or the light; photograph both classes before the same background, in turn"

@@ -363,7 +363,9 @@ def _label_sheet(audit: Audit) -> bytes:
         "what a model that never saw the part says, and the class that the photograph is given"
     )
     entries = [
-        SheetEntry(audit.root / one.path, f"{one.suggested}? {one.p_suggested:.0%}", one.given)
+        SheetEntry(
+            audit.root / one.path, f"{one.suggested}? {100 * one.p_suggested:.0f} %", one.given
+        )
         for one in suspects[:SHOWN]
     ]
     return draw_sheet(entries, title)

@@ -76,7 +76,7 @@ def _clipped(facts: Sequence[FileFacts]) -> _Found:
         middle, spread = middle_and_spread(shares)
         limit = max(_CLIPPED_ENOUGH, middle + _CLIPPED_SPREADS * max(spread, _CLIPPED_FLOOR))
         for place in np.flatnonzero((shares > limit) | (shares >= _ALL_CLIPPED)):
-            reason = f"{shares[place]:.0%} of it is {colour} (usual: {middle:.0%})"
+            reason = f"{100 * shares[place]:.0f} % of it is {colour} (usual: {100 * middle:.0f} %)"
             yield int(place), problem, reason
 
 

@@ -146,7 +146,8 @@ def look_at_folder(
     if len(failed) > _MAX_FAILURES * len(table_rows):
         raise TooManyFailuresError(
             f"{len(failed)} of {len(table_rows)} photographs cannot be read, more than "
-            f"{_MAX_FAILURES:.0%} ({failed[0].path}: {failed[0].reason}); mend or remove them"
+            f"{100 * _MAX_FAILURES:.0f} % ({failed[0].path}: {failed[0].reason}); mend or "
+            f"remove them"
         )
     proposal = None
     if rule.from_photographs:

@@ -88,8 +88,8 @@ def verdict_name(names: tuple[str, ...], number: int) -> str:
     return REVIEW_NAME if number == REVIEW else names[number]
 
 
-def beside(p: float, band: Band, unit: str = "%") -> str:
-    """Give a probability beside the limit that decided, such as "49% ≥ 2%" or "1.98% < 2.01%".
+def beside(p: float, band: Band) -> str:
+    """Give a probability beside the limit that decided, such as "49 % ≥ 2 %" or "1.98 % < 2.01 %".
 
     With as few decimals as show the limit, and on which side of it the probability lies: rounding
     never hides the difference.
@@ -98,10 +98,10 @@ def beside(p: float, band: Band, unit: str = "%") -> str:
     digits = next((d for d in range(_DIGITS) if _told_apart(p, limits, d)), None)
     shown, low, high = (_in_percent(value, digits) for value in (p, *limits))
     if p < band.pass_below:
-        return f"{shown}{unit} < {low}{unit}"
+        return f"{shown} % < {low} %"
     if p >= band.reject_from:
-        return f"{shown}{unit} ≥ {high}{unit}"
-    return f"{shown}{unit} in {low}–{high}{unit}"
+        return f"{shown} % ≥ {high} %"
+    return f"{shown} % in {low}–{high} %"
 
 
 def _in_percent(share: float, digits: int | None) -> str:

@@ -69,7 +69,9 @@ class Nested:
     def draws(self) -> str:
         """Say how that is known, and which heads would have been chosen on other parts."""
         often = sorted(self.chosen.items(), key=lambda item: -item[1])[:3]
-        others = ", ".join(f"{head} {share:.0%}" for head, share in often if share >= _OFTEN)
+        others = ", ".join(
+            f"{head} {100 * share:.0f} %" for head, share in often if share >= _OFTEN
+        )
         return f"bootstrap bias correction over parts (BBC-CV); its draws chose {others}"
 
     def to_json(self) -> dict[str, Any]:

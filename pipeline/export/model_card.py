@@ -246,7 +246,7 @@ def _decision(facts: Mapping[str, Any]) -> str:
             word = who.replace("_", " ")
             lines.append(f"- Held out: {count[what]} of {count['total']} {word} were {what}.")
     lines += [
-        f"- Claimed with 95 % confidence: at most {claim['share']:.2%} {claim['what']}."
+        f"- Claimed with 95 % confidence: at most {100 * claim['share']:.2f} % {claim['what']}."
         for claim in decision.get("claims", ())
     ]
     if decision.get("note"):

@@ -202,14 +202,15 @@ def _sentences(found: Comparison, parts: int, reference: int, *, drifted: bool) 
     lines = [
         f"{parts:,} new parts {'DIFFER' if drifted else 'do not differ'} from the {reference:,} "
         f"that the model was fitted and tested on ({len(found.tests)} tests; without any change "
-        f"at most {FALSE_ALARM:.0%} of measurements say that they do)"
+        f"at most {100 * FALSE_ALARM:.0f} % of measurements say that they do)"
     ]
     for test, p in zip(found.tests, found.corrected, strict=True):
         if p <= FALSE_ALARM or not drifted:
             lines.append(f"{_name(test)}: {_values(test)}p = {p:.2g}")
     old, new = (float((side.verdict != 0).mean()) for side in (found.old, found.new))
     lines.append(
-        f"not passed, each photograph by itself: {new:.0%} of the new, {old:.0%} of the others "
+        f"not passed, each photograph by itself: {100 * new:.0f} % of the new, {100 * old:.0f} "
+        f"% of the others "
         "(which may be the parts' doing: no test)"
     )
     return lines
@@ -217,7 +218,7 @@ def _sentences(found: Comparison, parts: int, reference: int, *, drifted: bool) 
 
 def _values(test: Test) -> str:
     if test.what == "unlike":
-        return f"{test.new:.1%} of the new parts, {test.old:.1%} by chance; "
+        return f"{100 * test.new:.1f} % of the new parts, {100 * test.old:.1f} % by chance; "
     if test.what == "sharpness":
         return f"{math.exp(test.new - test.old):.2f} times that of the others (medians); "
     if test.what == "brightness":

@@ -179,9 +179,10 @@ def say_unlike(unlike: int, parts: int, rate: float) -> str:
         return ""
     text = f"{unlike:,} of {parts:,} new parts are {UNLIKE}: a person has to look"
     if not too_many(unlike, parts, rate):
-        return f"note: {text} (of parts like those trained on, {rate:.1%} are)"
+        return f"note: {text} (of parts like those trained on, {100 * rate:.1f} % are)"
     return (
-        f"warning: {text}; {rate:.1%} would be by chance. Did light, camera, distance or product "
+        f"warning: {text}; {100 * rate:.1f} % would be by chance. Did light, camera, distance "
+        f"or product "
         "change? Then rely on no verdict: look at them, and fit again with such photographs"
     )
 

@@ -165,7 +165,7 @@ def _predicted(bundle: Bundle, those: tuple[Prediction, ...]) -> PartPrediction:
     return PartPrediction(
         name, those, verdict_name(names, number), told,
         dict(zip(names, chances[0].tolist(), strict=True)), truth, note=note,
-        said=beside(told, decision.band) if bundle.classes.binary else f"{told:.0%}",
+        said=beside(told, decision.band) if bundle.classes.binary else f"{100 * told:.0f} %",
         margin=float(decision.band.margins(chances)[0]),
     )  # fmt: skip
 

@@ -55,7 +55,7 @@ class Prediction:
         trained_on: whether the model learned from these very bytes: its verdict proves nothing.
         for_person: whether the verdict is that a person has to look.
         said: the probability for a person; of two classes beside the limit that decided, such as
-            "49% ≥ 2%".
+            "49 % ≥ 2 %".
         digest: SHA-256 (hex) of the file; "" where nobody took it.
         part: name of the part that it shows; "" for one of its own.
         group_rule: where that is known from: "proposed", or "none" where each photograph is taken
@@ -384,5 +384,5 @@ def verdict(
         truth,
         for_person=number == REVIEW,
         margin=float(band.margins(chances[None])[0]),
-        said=beside(told, band) if classes.binary else f"{told:.0%}",
+        said=beside(told, band) if classes.binary else f"{100 * told:.0f} %",
     )

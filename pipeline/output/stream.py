@@ -38,8 +38,8 @@ def encodable(text: str, encoding: str | None) -> str:
     r"""Replace what an encoding lacks: by plain letters if that means the same, else by escapes.
 
     Example:
-        >>> encodable("49% ≥ 2% défaut 合", "latin-1")
-        '49% >= 2% défaut \\u5408'
+        >>> encodable("49 % ≥ 2 % défaut 合", "latin-1")
+        '49 % >= 2 % défaut \\u5408'
     """
     try:
         codecs.lookup(encoding or "")

@@ -48,7 +48,7 @@ def model_facts(record: FitRecord, chosen: Mapping[str, Any]) -> Facts:
     split = record.split
     found: Facts = [
         ("settings in force", settings_text(chosen) or "none"),
-        ("split", f"{split.kind}, {split.test_size:.0%} held out"),
+        ("split", f"{split.kind}, {100 * split.test_size:.0f} % held out"),
         ("seed", str(split.seed)),
         *([("trained again", record.refit.describe())] if record.refit else []),
     ]
@@ -83,7 +83,7 @@ def refitted(record: FitRecord) -> list[str]:
 def learning_facts(dataset: Dataset, found: LearningCurve) -> Facts:
     """Say what a learning curve was made of."""
     return [
-        ("held out", f"{found.options.test_size:.0%}, by part"),
+        ("held out", f"{100 * found.options.test_size:.0f} %, by part"),
         ("seed", str(found.result.seed)),
         *feature_facts(dataset.fields, dataset.folder.weights),
     ]

@@ -42,7 +42,7 @@ class Axis:
     @classmethod
     def shares(cls, title: str) -> Axis:
         """Make an axis from 0 to 100 %."""
-        return cls(title, 0, 1, (0, 0.25, 0.5, 0.75, 1), lambda value: f"{value:.0%}")
+        return cls(title, 0, 1, (0, 0.25, 0.5, 0.75, 1), lambda value: f"{100 * value:.0f} %")
 
     @classmethod
     def doublings(cls, title: str, ticks: Sequence[float], low: float, high: float) -> Axis:

@@ -201,7 +201,8 @@ class Labelling:
             table_row = table_rows[one.path]
             if table_row.digest in known:
                 continue
-            why = f"{one.given} {one.p_given:.0%}, {one.suggested} {one.p_suggested:.0%}"
+            chances = (one.given, one.p_given), (one.suggested, one.p_suggested)
+            why = ", ".join(f"{name} {100 * p:.0f} %" for name, p in chances)
             shown = Shown(one.path, one.suggested, one.p_suggested, "audit")
             questions.append(
                 Question(secrets.token_hex(8), shown, (table_row.digest,), one.given, why)

@@ -166,7 +166,7 @@ class Station:
             return ""
         if model.bundle.classes.binary:
             return beside(told.probability, model.bundle.band)
-        return f"{told.probability:.0%}"
+        return f"{100 * told.probability:.0f} %"
 
     def neighbours(self, one: Inspected) -> list[Neighbour]:
         """Give the training photographs nearest to the photograph that decided most."""

@@ -43,7 +43,8 @@ def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
         "AUC 0.5 is chance, 1 is always right; by part, "
         f"{found.folds} folds, {found.repeats} repeats; intervals over parts",
         f"p: from {found.shuffles} shuffles of the classes among parts, corrected for all "
-        f"{len(found.facts)} facts: even one false alarm has a chance of at most {found.level:.0%}",
+        f"{len(found.facts)} facts: even one false alarm has a chance of at most "
+        f"{100 * found.level:.0f} %",
         f"shortcut: p at most {found.level:g} and AUC at least {found.least_auc:g}",
     ]
     if found.facts:

@@ -147,9 +147,9 @@ def _agreement(given: Agreement) -> str:
     lines = [
         f"beside the groups that were given ({given.source}):",
         f"  {given.together:,} of {given.given_pairs:,} pairs of one given group "
-        f"({given.found_share:.1%}) are in one proposed group",
+        f"({100 * given.found_share:.1f} %) are in one proposed group",
         f"  {given.merged:,} of {given.apart_pairs:,} pairs of two given groups "
-        f"({given.merged_share:.2%}) are in one proposed group",
+        f"({100 * given.merged_share:.2f} %) are in one proposed group",
     ]
     if given.conflicts:
         lines.append(

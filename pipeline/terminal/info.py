@@ -46,7 +46,10 @@ def info(facts: Mapping[str, Any]) -> str:
         ["model", printable(f"{facts['path']}, {facts['title']}, made {facts['created']}")],
         ["classes", printable(", ".join(facts["classes"]))],
         ["threshold", thresholds_text.info(facts)],
-        ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
+        [
+            "split",
+            f"{split['kind']}, {100 * split['test_size']:.0f} % held out, seed {split['seed']}",
+        ],
         ["settings", _model_settings(facts)],
         *([["refit", f"trained {RefitRecord(**refit).describe()}"]] if refit else []),
         *(

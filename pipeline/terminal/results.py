@@ -222,7 +222,9 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         *thresholds_text.evaluated(found.outcome, found.what, review, wholes=found.wholes),
         _mistakes(found),
         *(
-            printable(f"  {m.path}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})")
+            printable(
+                f"  {m.path}: is {m.truth}, verdict {m.verdict} ({100 * m.probability:.1f} %)"
+            )
             for m in found.mistakes[:shown]
         ),
         *([found.unlike] if found.unlike else []),

@@ -165,7 +165,8 @@ def _require(kind: str, found: int, share: float, test_size: float) -> None:
     raise ThresholdError(
         f"found {found} {kind} parts to train on; expected {needed} for {option} {share:g}: "
         f"{parts_needed(share)} that the model does not learn from, none of which may go wrong, "
-        f"and {needed - parts_needed(share)} that it learns from (with {test_size:.0%} held out, "
+        f"and {needed - parts_needed(share)} that it learns from (with {100 * test_size:.0f} % "
+        f"held out, "
         f"{math.ceil(needed / (1 - test_size))} in all); collect more{remedy}"
     )
 

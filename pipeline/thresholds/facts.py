@@ -89,7 +89,7 @@ def _aim(found: Decision) -> str:
         )
     else:
         aim = "for the best balanced accuracy"
-    return aim + (f", with up to {rule.review:.0%} for a person" if rule.review else "")
+    return aim + (f", with up to {100 * rule.review:.0f} % for a person" if rule.review else "")
 
 
 def chosen_on(unseen: Unseen) -> str:
@@ -120,7 +120,7 @@ def meaning(band: Band, names: Sequence[str]) -> str:
 def claims(found: Decision) -> list[str]:
     """Say what was claimed when the thresholds were chosen."""
     return [
-        f"at most {claim.share:.3g} of {CLAIMED[claim.what]}, with {claim.confidence:.0%} "
+        f"at most {claim.share:.3g} of {CLAIMED[claim.what]}, with {100 * claim.confidence:.0f} % "
         f"confidence (of the {claim.parts:,} set aside, {claim.allowed:,} may be)"
         for claim in found.claims
     ]
@@ -171,10 +171,10 @@ def bounds(found: Outcome, what: str) -> str:
         )
     said = []
     if found.defective_parts.total:
-        said.append(f"at most {found.missed_at_most:.1%} of defective parts missed")
+        said.append(f"at most {100 * found.missed_at_most:.1f} % of defective parts missed")
     if found.good_parts.total:
-        said.append(f"at most {found.rejected_at_most:.1%} of good parts rejected")
-    return f"{what} alone shows, with 95% confidence: {' and '.join(said)}" if said else ""
+        said.append(f"at most {100 * found.rejected_at_most:.1f} % of good parts rejected")
+    return f"{what} alone shows, with 95 % confidence: {' and '.join(said)}" if said else ""
 
 
 def people(found: Outcome, what: str, rate: float | None, *, wholes: bool) -> str:
@@ -189,7 +189,7 @@ def people(found: Outcome, what: str, rate: float | None, *, wholes: bool) -> st
     share = found.share_of_parts_reviewed(rate) if wholes else found.share_reviewed(rate)
     unit = "parts" if wholes else "photographs"
     given = "" if rate is None else f" if {rate:.3g} are defective"
-    return f"a person would see {share:.1%} of the {unit} ({what}){given}"
+    return f"a person would see {100 * share:.1f} % of the {unit} ({what}){given}"
 
 
 def contradicted(found: Decision, what: str = "the holdout") -> list[str]:

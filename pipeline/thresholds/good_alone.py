@@ -68,7 +68,8 @@ def folds_of_good(
     except SplitError as error:
         raise ThresholdError(
             f"found {parts} good part to train on; expected two or more to choose a threshold on "
-            f"(with {test_size:.0%} held out); collect more, or give a number: --threshold 0.5"
+            f"(with {100 * test_size:.0f} % held out); collect more, or give a number: "
+            f"--threshold 0.5"
         ) from error
 
 

@@ -104,7 +104,8 @@ class Optimism:
             return f"how much a random split flatters cannot be told: {self.problem}"
         optimism = self.difference()
         start = (
-            f"split at random, {self.torn:.0%} of the tested photographs had another one of their "
+            f"split at random, {100 * self.torn:.0f} % of the tested photographs had another "
+            f"one of their "
             "part in training"
         )
         if self.torn < _ALIKE:

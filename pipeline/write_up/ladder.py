@@ -129,7 +129,8 @@ class Ladder:
             f"{len(y):,} photographs of {parts:,} parts ({classes}); random split: "
             f"{len(y) - held:,} for training, {held:,} for validation; {self.epochs} epochs; "
             f"{seeds} seed{'s: mean ± standard deviation' if seeds > 1 else ''}. "
-            f"Always calling the commonest class would be right for {counts.max() / len(y):.1%}."
+            f"Always calling the commonest class would be right for "
+            f"{100 * (counts.max() / len(y)):.1f} %."
         )
 
     def words(self) -> list[str]:
@@ -151,12 +152,15 @@ class Ladder:
         for rung, title in TITLES.items():
             random, grouped = means[rung, "random"], means[rung, "grouped"]
             if max(random, grouped) <= chance + _NOTHING:
-                found = f"no better than chance, so there is nothing to flatter ({chance:.0%})"
+                found = (
+                    f"no better than chance, so there is nothing to flatter ({100 * chance:.0f} %)"
+                )
             else:
                 gaps.append(random - grouped)
                 found = _verdict(gaps[-1])
             lines.append(
-                f"{title}: balanced accuracy {random:.1%} on the random split, {grouped:.1%} on "
+                f"{title}: balanced accuracy {100 * random:.1f} % on the random split, "
+                f"{100 * grouped:.1f} % on "
                 f"parts never seen: {found}."
             )
         if len(gaps) > 1:
@@ -275,7 +279,8 @@ def training_verdict(runs: Sequence[Run], chance: float) -> str:
     )
     if any(learned) and seen - new > _BY_HEART:
         said.append(
-            f"overfits: balanced accuracy {seen:.1%} in training, {new:.1%} on other photographs"
+            f"overfits: balanced accuracy {100 * seen:.1f} % in training, {100 * new:.1f} % on "
+            f"other photographs"
         )
     return "; ".join(said)
 

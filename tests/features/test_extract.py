@@ -173,7 +173,7 @@ def test_too_many_failures_stop_and_keep_what_was_done(folder: Path, cache: Path
     """Above the failure rate the run stops with the reasons; rows made so far stay."""
     for number in range(3):
         (folder / "defects" / f"z{number}.png").write_bytes(b"broken")
-    with pytest.raises(TooManyFailuresError, match=r"3 of 18 .* 10% .*z0.png: not a photograph"):
+    with pytest.raises(TooManyFailuresError, match=r"3 of 18 .* 10 % .*z0.png: not a photograph"):
         sync(folder, cache)
     with Cache.read(cache) as opened:
         assert len(opened) >= 12

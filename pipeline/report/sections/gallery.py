@@ -220,7 +220,7 @@ def _verdict(predicted: Predictions, number: int) -> str:
 def _chance(predicted: Predictions, number: int) -> str:
     """Give the probability that is told; of two classes beside the limit that decided."""
     p = float(predicted.shown[number])
-    value = beside(p, predicted.band, " %") if predicted.classes.binary else percent(p)
+    value = beside(p, predicted.band) if predicted.classes.binary else percent(p)
     return f"{_what(predicted)} {value.replace(' ', NBSP)}"
 
 

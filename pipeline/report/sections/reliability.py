@@ -83,7 +83,7 @@ def _told_and_true(
     ranges = [Line("", [(one.told, end) for end in one.interval]) for one in found.bins]
     rows: list[Row] = [
         [
-            f"{one.low:.0%} to {one.high:.0%}",
+            f"{100 * one.low:.0f} % to {100 * one.high:.0f} %",
             *([f"{one.photographs:,}"] if unit == "photograph" else []), f"{one.parts:,}",
             percent(one.told), percent(one.found), between(*one.interval),
         ]
@@ -153,4 +153,4 @@ def _bins(p: Floats) -> Indices:
 
 
 def _range(number: int) -> str:
-    return f"{number / BINS:.0%} to {(number + 1) / BINS:.0%}"
+    return f"{100 * (number / BINS):.0f} % to {100 * ((number + 1) / BINS):.0f} %"

@@ -505,7 +505,7 @@ def test_the_command(
     code, out, err = run("audit")
     assert (code, err) == (0, "")
     assert "Brightness alone tells defects from Healthy with AUC" in out
-    assert "Background: With the middle 60% of each side covered, the same head still tells" in out
+    assert "Background: With the middle 60 % of each side covered, the same head still tells" in out
     assert "Labels: at most about" in out
     assert "written: audit" in out
     assert {"audit.json", "audit.csv", "photographs.csv"} <= {

@@ -225,7 +225,7 @@ def test_a_verdict_below_a_half_is_understood(tmp_path: Path, texts: list[str]) 
         for p, band in ((0.49, Band.at(0.0201)), (0.012, Band.at(0.0201)), (0.3, Band(0.2, 0.4)))
     ]
     prediction_sheet(classes, found)
-    for said in ("defects  49% ≥ 2%", "Healthy  1% < 2%", "review  30% in 20–40%"):
+    for said in ("defects  49 % ≥ 2 %", "Healthy  1 % < 2 %", "review  30 % in 20–40 %"):
         assert said in texts
     assert "probability of a defect, beside the limit that decided" in " ".join(texts)
 
@@ -269,13 +269,13 @@ def test_what_a_person_should_look_at_comes_first(
     assert [entry.file.name for entry in drawn] == order
     assert [entry.right for entry in drawn] == [False, True, None, True, True, None]
     drawn.clear()
-    part = PartPrediction("p1", (found[5], found[1]), "review", 0.5, truth="good", said="50%")
+    part = PartPrediction("p1", (found[5], found[1]), "review", 0.5, truth="good", said="50 %")
     others = [PartPrediction(one.path, (one,), one.verdict, truth=one.truth) for one in found[2:3]]
     prediction_sheet(classes, found, parts=[*others, part])
     assert [(entry.file.name, entry.verdict) for entry in drawn] == [
         ("wrong", "review"), ("sure", "review"), ("near", "good"),
     ]  # fmt: skip
-    assert [entry.said for entry in drawn][:2] == ["50%", "50%"]  # never a photograph's beside it
+    assert [entry.said for entry in drawn][:2] == ["50 %", "50 %"]  # never a photograph's beside it
     drawn.clear()
     clear = PartPrediction("p1", (found[2], found[1]), "good", 0.1, margin=0.3)
     close = PartPrediction("p2", (found[1], found[1]), "good", 0.38, margin=0.02)

@@ -54,7 +54,7 @@ def test_nothing_is_bounded_for_parts_that_are_only_proposed(
     rule = pipeline.GroupRule("regex", r"part-(\d+)") if told else None
     found = pipeline.evaluate_folder(bundle, new, cache, pipeline.EvaluateOptions(group_rule=rule))
     said = evaluation(found, bundle.classes.names)
-    assert ("with 95% confidence" in said) == told
+    assert ("with 95 % confidence" in said) == told
     assert ("is only proposed; say it with --groups" in said) != told
     held_out = replace(found, proposal=None)  # as of a fit: the rule alone is known
     first = evaluation(held_out, bundle.classes.names).splitlines()[0]

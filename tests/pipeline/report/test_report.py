@@ -325,12 +325,12 @@ def test_reliability_counts_each_range() -> None:
     """Told and true shares of ten ranges, with how many photographs each holds."""
     predicted = predict_photographs([0.05] * 10 + [0.95] * 10, [0] * 10 + [1] * 9 + [0])
     said = plain(reliability.section(predicted).body)
-    assert "0% to 10% 10 10 5 % 0 % 0 to 31 %" in said
-    assert "90% to 100% 10 10 95 % 90 % 55 to 99.7 %" in said
+    assert "0 % to 10 % 10 10 5 % 0 % 0 to 31 %" in said
+    assert "90 % to 100 % 10 10 95 % 90 % 55 to 99.7 %" in said
     brier, loss = np.mean([0.0025] * 19 + [0.9025]), -np.mean(np.log([0.95] * 19 + [0.05]))
     assert f"these photographs, as told {brier:.3f} {loss:.3f}" in said
     pairs = predict_photographs([0.05] * 10, [0] * 10, groups=[0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
-    assert "0% to 10% 10 5 5 % 0 % 0 to 52 %" in plain(reliability.section(pairs).body)
+    assert "0 % to 10 % 10 5 5 % 0 % 0 to 52 %" in plain(reliability.section(pairs).body)
 
 
 def review_predictions(root: Path = Path("nowhere")) -> Predictions:
@@ -388,9 +388,9 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     said = plain(section.body)
     assert "for the claim below" in said
     assert "80 defective and 80 good parts that were set aside" in said
-    assert "claim at most 0.05 of defective parts are missed, with 95% confidence" in said
+    assert "claim at most 0.05 of defective parts are missed, with 95 % confidence" in said
     assert f"(missed) {new.defective_parts.passed} of 80" in said
-    assert "The holdout alone shows, with 95% confidence: at most" in said
+    assert "The holdout alone shows, with 95 % confidence: at most" in said
     guessed = thresholds.section(found, BINARY.names, {"held out": replace(new, told=False)})
     assert guessed is not None
     assert "no bound for other parts: which photographs show one part is only" in plain(
@@ -408,7 +408,7 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     made = model_verdict(predicted, assess(predicted), [], decision=found)
     sentences = " ".join(made.sentences).replace("\u00a0", " ")
     assert (
-        "set so that at most 0.05 of defective parts are missed, with 95% confidence" in sentences
+        "set so that at most 0.05 of defective parts are missed, with 95 % confidence" in sentences
     )
     assert "If you can live with 5 % of the defective parts missed" in sentences
     assert thresholds.section(found, ("A", "B", "C"), {}) is None

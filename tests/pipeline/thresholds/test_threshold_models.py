@@ -180,7 +180,7 @@ def test_a_claim_sets_parts_aside(cache: Path) -> None:
     assert (claim.what, claim.share, claim.allowed) == ("missed", 0.65, 0)
     assert len(bundle.trained_on()) == 54
     text = fit_text(done)
-    assert "at most 0.65 of defective parts are missed, with 95% confidence" in text
+    assert "at most 0.65 of defective parts are missed, with 95 % confidence" in text
     assert "0.65" in info_text(describe(done.folder))
 
 

@@ -366,18 +366,18 @@ def test_progress_runs_once_over_all_fits() -> None:
 @pytest.mark.parametrize(
     ("p", "band", "said"),
     [
-        (0.49, Band.at(0.0201), "49% ≥ 2%"),
-        (0.012, Band.at(0.0201), "1% < 2%"),
-        (0.0198, Band.at(0.0201), "1.98% < 2.01%"),
-        (0.4, Band.at(0.5), "40% < 50%"),
-        (0.0201, Band.at(0.0201), "2% ≥ 2%"),
-        (0.023, Band(0.0201, 0.0271), "2.3% in 2.0–2.7%"),
-        (0.001, Band(0.0201, 0.0271), "0.1% < 2.0%"),
-        (0.03, Band(0.0201, 0.0271), "3.0% ≥ 2.7%"),
-        (0.7, Band(0.0201, 1.1), "70% in 2–100%"),
-        (0.0, Band.at(0.0), "0% ≥ 0%"),
-        (0.999, Band.at(0.9995), "99.90% < 99.95%"),
-        (3e-9, Band.at(5e-9), "3e-07% < 5e-07%"),
+        (0.49, Band.at(0.0201), "49 % ≥ 2 %"),
+        (0.012, Band.at(0.0201), "1 % < 2 %"),
+        (0.0198, Band.at(0.0201), "1.98 % < 2.01 %"),
+        (0.4, Band.at(0.5), "40 % < 50 %"),
+        (0.0201, Band.at(0.0201), "2 % ≥ 2 %"),
+        (0.023, Band(0.0201, 0.0271), "2.3 % in 2.0–2.7 %"),
+        (0.001, Band(0.0201, 0.0271), "0.1 % < 2.0 %"),
+        (0.03, Band(0.0201, 0.0271), "3.0 % ≥ 2.7 %"),
+        (0.7, Band(0.0201, 1.1), "70 % in 2–100 %"),
+        (0.0, Band.at(0.0), "0 % ≥ 0 %"),
+        (0.999, Band.at(0.9995), "99.90 % < 99.95 %"),
+        (3e-9, Band.at(5e-9), "3e-07 % < 5e-07 %"),
     ],
 )
 def test_a_probability_stands_beside_the_limit_that_decided(
@@ -389,7 +389,7 @@ def test_a_probability_stands_beside_the_limit_that_decided(
 
 def test_a_probability_stands_beside_its_limit() -> None:
     """Also beside one just above 1, which nothing reaches, and one that is next to nothing."""
-    assert beside(0.492, Band(0.02, 0.02)) == "49% ≥ 2%"
-    assert beside(1.0, Band(np.nextafter(1.0, 2), np.nextafter(1.0, 2))) == "100% < 100%"
-    assert beside(0.5, Band(0.4, 1.5)) == "50% in 40–100%"
-    assert beside(0.999, Band(2e-6, 2e-6)).startswith("100% ≥ 0.0002")
+    assert beside(0.492, Band(0.02, 0.02)) == "49 % ≥ 2 %"
+    assert beside(1.0, Band(np.nextafter(1.0, 2), np.nextafter(1.0, 2))) == "100 % < 100 %"
+    assert beside(0.5, Band(0.4, 1.5)) == "50 % in 40–100 %"
+    assert beside(0.999, Band(2e-6, 2e-6)).startswith("100 % ≥ 0.0002")

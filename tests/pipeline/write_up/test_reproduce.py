@@ -179,7 +179,7 @@ def test_words_tell_how_far_the_random_split_flatters(
     photographs = reproduced[1].photographs
     words = made_ladder(photographs, 0.95, 0.85).words()
     assert len(words) == 5
-    assert "balanced accuracy 95.0% on the random split, 85.0% on parts never seen" in words[0]
+    assert "balanced accuracy 95.0 % on the random split, 85.0 % on parts never seen" in words[0]
     assert words[-1] == (
         "Over the 4 models that learned something, the random split flatters by 10.0 points."
     )
@@ -221,7 +221,7 @@ def test_words_tell_what_was_learned() -> None:
     heart = training_verdict([run(1.0, 0.6, flat), run(0.5, 0.5, flat)], 0.5)
     assert heart == (
         "learned nothing in 1 of 2 runs: not even the training photographs are told apart; "
-        "overfits: balanced accuracy 75.0% in training, 55.0% on other photographs"
+        "overfits: balanced accuracy 75.0 % in training, 55.0 % on other photographs"
     )
     assert training_verdict([run(0.9, 0.85, [0.5, 0.4])], 0.5) == ""
 
