@@ -24,6 +24,7 @@ from PIL import Image
 
 from features.backbones.engines import AUTO, DEFAULT_ENGINE, TENSORFLOW
 from features.backbones.registry import trained_weights, weight_bytes
+from features.cache.shards import open_cache
 from features.errors import ExportError, OutputError
 from features.files import refuse_place, whole_folder
 from features.runtime import refuse_above_limit
@@ -52,6 +53,7 @@ from pipeline.export.targets import (
 from pipeline.model.bundle import Bundle, load_bundle
 from pipeline.model.files import MODEL_FILE
 from pipeline.model.probabilities import Predicted, PredictOptions, predict_photographs
+from pipeline.model.slim_rows import on_rows_of
 
 CARD, CHECK, EXPECTED, FOLDER = "card.json", "check.py", "expected.json", "photographs"
 SCHEMA = 1
@@ -133,6 +135,7 @@ def export_model(
         ExportError: the model has no form there, or what was written gives other verdicts; nothing
             is written then.
         EngineError: a package is not installed.
+        FingerprintError: the cache holds other rows than the model sees.
         MemoryLimitError: it takes more memory than work may.
         BundleError, WeightsError, OutputError: as `load_bundle`, `Bundle.settings`, `whole_folder`.
     """
@@ -142,6 +145,7 @@ def export_model(
     _check_engine(wish)
     bundle = load_bundle(model, accept_drift=accept_drift)
     _check_recipe(bundle)
+    _check_cache(bundle, wish)
     _refuse_above_limit(bundle, target, wish)
     say(f"writing the model for {target.title}, {wish.precision}")
     written = write_graph(bundle, wish.weights)
@@ -192,6 +196,14 @@ def _refuse_above_limit(bundle: Bundle, target: Target, wish: Wish) -> None:
     taken *= 1.5 if settings.recipe.large else 1.0  # a second network, of the same weights
     taken *= 1.5 if wish.precision == INT8 else 1.0
     refuse_above_limit(f"writing the model for {target.title} in {wish.precision}", taken)
+
+
+def _check_cache(bundle: Bundle, wish: Wish) -> None:
+    """Raise FingerprintError, or CacheError, where the proof cannot be made with the cache."""
+    if wish.cache is not None and wish.cache.exists():
+        with open_cache(wish.cache) as cache:
+            asked = on_rows_of(bundle, cache).settings(wish.weights, wish.other_engine)
+            cache.check_fields(asked.fields)
 
 
 def _check_engine(wish: Wish) -> None:

@@ -19,7 +19,7 @@ from commands import Run, fails
 from models import write_parts
 
 import pipeline
-from features.errors import ExportError, MemoryLimitError, OutputError
+from features.errors import ExportError, FingerprintError, MemoryLimitError, OutputError
 from pipeline.model.predict import find_photographs, predict
 from pipeline.model.probabilities import PredictOptions
 
@@ -330,6 +330,21 @@ def test_what_writing_takes_is_held_against_the_limit(
         refused = rf"in float32 takes some {needed} GB; expected at most the limit of 0\.6 GB"
         with pytest.raises(MemoryLimitError, match=refused):
             export_model(home / "model", tmp_path / "new", Wish(target))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_cache_of_other_rows_is_refused_before_work(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default `features.h5` of another project: noticed after the model had been written."""
+    monkeypatch.setattr("pipeline.export.export.write_graph", lambda *_: pytest.fail("worked"))
+    other = tmp_path / "features.h5"
+    options = pipeline.ExtractOptions(backbone="tiny", weights="random", seed=1)
+    pipeline.extract_folder(home / "data", other, options)
+    with pytest.raises(
+        FingerprintError, match=r"features.h5 holds rows of other settings.*--cache"
+    ):
+        export_model(home / "model", tmp_path / "new", Wish("onnx", cache=other))
     assert not (tmp_path / "new").exists()
 
 
