@@ -134,9 +134,8 @@ def export_model(
     Raises:
         ExportError: the model has no form there, or what was written gives other verdicts; nothing
             is written then.
-        EngineError: a package is not installed.
+        EngineError, MemoryLimitError: a package is not installed; it takes more than work may.
         FingerprintError: the cache holds other rows than the model sees.
-        MemoryLimitError: it takes more memory than work may.
         BundleError, WeightsError, OutputError: as `load_bundle`, `Bundle.settings`, `whole_folder`.
     """
     target = target_named(wish.target)
