@@ -170,7 +170,6 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "fields that start anew": [("readings.cycles", lambda *_: None)],
     "views start anew in a session": [("readings.cut_sessions", lambda timed, *_: timed)],
     "anew at even lengths": [("reading._REGULAR", 0.0)],
-    "what is open is asked": [("readings._SURE", 0.0)],
     "vote: classes": [("reading._DECIDES", 9.0)],
     "vote: time between runs": [("reading._ROUNDS_APART", 1e99), ("reading._PARTS_APART", -1.0)],
     "vote: few values": [("reading._FEW", 0)],

@@ -419,6 +419,9 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
         at(f"a/{_stamp(_START + 7200 * (p // 10) + 4 * (5 * (p % 10) + v))}_pos{v}.jpg", p, v)
         for p, v in itertools.product(range(60), range(5))
     ],
+    "a turntable, four times round each part": lambda: [
+        at(f"a/{_stamp(t)}_{v % 10}.jpg", p, v % 10) for p, v, t in bursts(30, 40, 2, 3, 60)
+    ],
     "a fixture, twice round in each session": lambda: [
         at(f"a/{_stamp(_START + 7200 * (n // 24) + 4 * (n % 24))}_pos{n % 12:02d}.jpg", n % 12)
         for n in range(8 * 24)

@@ -169,6 +169,7 @@ def test_each_camera_that_counts_its_shots_is_asked_about() -> None:
         ("items over two classes, one file in both", 50, ""),
         ("rounds of ten minutes, only a number, one class", 8, AT_LEAST),  # of 24: it is asked
         ("sessions at an even pace, place behind time", 60, ""),
+        ("a turntable, four times round each part", 30, ""),
         ("a fixture, twice round in each session", 12, ""),
         ("nothing: counted anew each day", 0, ""),
     ],
