@@ -12,7 +12,7 @@ have different numbers of photographs that alone shifts a score.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -179,6 +179,19 @@ class Findings:
         """Find by head the pair of the best head and that one."""
         best = next(iter(self.intervals))
         return {pair.b: pair for pair in self.pairs if pair.a == best}
+
+    def renamed(self, names: Mapping[str, str]) -> Findings:
+        """Give the same of heads that are called otherwise, each by its name here."""
+        nested = self.nested
+        if nested is not None:
+            chosen = {names[head]: share for head, share in nested.chosen.items()}
+            nested = replace(nested, head=names[nested.head], chosen=chosen)
+        return replace(
+            self,
+            intervals={names[head]: found for head, found in self.intervals.items()},
+            pairs=[replace(pair, a=names[pair.a], b=names[pair.b]) for pair in self.pairs],
+            nested=nested,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Give pairs and nested estimate for comparison.json; intervals stand with their heads."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from pipeline.output.overwrite import REPORT, check_overwritable
 from pipeline.output.wording import count
 from pipeline.report import commands
 from pipeline.report import provenance as facts
-from pipeline.report.html import Child, escape, name
+from pipeline.report.html import Child, name
 from pipeline.report.page import Section, page_text
 from pipeline.report.sections import (
     audit,
@@ -55,7 +55,7 @@ from pipeline.thresholds.decision import Decision, Unseen
 from pipeline.thresholds.facts import contradicted
 from pipeline.thresholds.outcome import Outcome
 from pipeline.training.compare_heads import HeadComparison
-from pipeline.training.comparison_table import NO_LETTER, letters_of
+from pipeline.training.comparison_table import for_people, letters_of
 from pipeline.training.fit import Fit
 from pipeline.training.optimism import Optimism, has_parts
 from pipeline.training.training_curves import CURVES, read_curves
@@ -143,17 +143,18 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         >>> page = onepass.comparison_report(dataset, found)
     """
     audited, rule = _audited(dataset, audit_file), dataset.folder.group_rule
-    result, best = found.result, found.result.table()[0]
+    shown = for_people(found)
+    result, best = shown.result, shown.result.table()[0]
     every = np.arange(len(dataset))
     predicted = predictions_of_side(
         dataset,
         every,
-        found.photographs.out_of_fold(best.head),
+        shown.photographs.out_of_fold(best.head),
         Path(dataset.folder.root),
         Band.at(DEFAULT_THRESHOLD),
     )
     parts, part_scores = None, None
-    if result is not found.photographs:
+    if result is not shown.photographs:
         parts = predicted_parts(
             predicted, by_part(dataset.y, predicted.probabilities, dataset.groups, found.part_rule)
         )
@@ -162,9 +163,9 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     warnings = _warnings(dataset, audited, facts.split_warning(found.split), [])
     sections = [
         _photographs(dataset, {}),
-        _groups(dataset, found.optimism),
+        _groups(dataset, shown.optimism),
         audit.section(audited),
-        heads.section(result, found.split, found.photographs),
+        heads.section(result, found.split, shown.photographs),
         scores.section(
             assessed_sides("out of fold", pooled, part_scores), predicted, rule,
             f"From here on: {best.title}, the best head. Each photograph was judged by the one "
@@ -184,16 +185,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     verdict = comparison_verdict(
         result, parts or predicted, part_scores or pooled, warnings, apart=apart, rule=rule,
     )  # fmt: skip
-    page = page_text(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
-    return _lettered(page, letters)
-
-
-def _lettered(page: str, letters: Mapping[str, str]) -> str:
-    """Put letters for long feature specs, in whatever sentence or table a head is named."""
-    for spec in sorted(letters, key=len, reverse=True):  # one may be the beginning of another
-        if letters[spec] != NO_LETTER:
-            page = page.replace(f" on {escape(spec)}", f" on {letters[spec]}")
-    return page
+    return page_text(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
 
 
 def evaluation_report(bundle: Bundle, found: Evaluation, *, audit_file: Path = AUDIT) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from pipeline.terminal import groups as grouping_text
@@ -11,9 +10,9 @@ from pipeline.training.comparison import Comparison
 from pipeline.training.comparison_table import (
     at_chance,
     comparison_notes,
+    for_people,
     heads_table,
     letters_of,
-    short_names,
 )
 from pipeline.training.learning_curve import LearningCurve
 
@@ -22,25 +21,22 @@ def comparison(found: HeadComparison, out: Path) -> str:
     """Write one line per head, best first, and what stands behind the numbers."""
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
     optimism = ""
-    if found.optimism:
-        head = short_names(found.result.contenders)[found.optimism.head]
-        optimism = f"\n{grouping_text.optimism(replace(found.optimism, head=head))}\n"
+    shown = for_people(found)
+    if shown.optimism:
+        optimism = f"\n{grouping_text.optimism(shown.optimism)}\n"
     note = f"{found.note}\n" if found.note else ""
-    return f"{heads(found.result, found.split, found.photographs)}\n{note}{optimism}{written}"
+    return f"{heads(shown.result, found.split, shown.photographs)}\n{note}{optimism}{written}"
 
 
 def heads(result: Comparison, split: str, photographs: Comparison | None = None) -> str:
     """Print one line per head, best first, with intervals and what can be said against the best."""
-    names, letters = short_names(result.contenders), letters_of(result.contenders)
+    letters = letters_of(result.contenders)
     table, nested = heads_table(result, photographs), result.findings.nested
     lines = [
         *comparison_notes(result, split, photographs),
         *(f"warning: {line}" for line in at_chance(result)),
         *([f"{nested.sentence()} ({nested.draws()})"] if nested else []),
     ]
-    for name in sorted(names, key=len, reverse=True):  # one may be the beginning of another
-        lines = [line.replace(name, names[name]) for line in lines]
-    table = replace(table, rows=[[names[str(row[0])], *row[1:]] for row in table.rows])
     return "\n".join([table.text(), *(f"{sign}: {spec}" for spec, sign in letters.items()), *lines])
 
 

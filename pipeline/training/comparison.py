@@ -26,6 +26,7 @@ from pipeline.evaluation.part_rules import (
     why_not_by_part,
 )
 from pipeline.feature_specs.heads import Contender
+from pipeline.feature_specs.spec import FLAT
 from pipeline.heads.base import Scalar
 from pipeline.output.tables import to_csv
 
@@ -167,12 +168,12 @@ class Comparison:
         return gathered
 
     def _row(self, head: str) -> TableRow:
-        found = self.of(head)
+        found, pair = self.of(head), self.contenders[head]
         columns = {s: np.array([result.scores[s] for result in found]) for s in SCORES}
         defined = {s: values[np.isfinite(values)] for s, values in columns.items()}
         return TableRow(
             head,
-            self.contenders[head].title,
+            replace(pair, spec=FLAT).title + head.removeprefix(pair.head),
             {s: float(v.mean()) if len(v) else math.nan for s, v in defined.items()},
             {s: float(v.std(ddof=1)) if len(v) > 1 else math.nan for s, v in defined.items()},
             float(np.mean([result.fit_seconds for result in found])),

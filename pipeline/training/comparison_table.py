@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.evaluation.head_pairs import (
     A_BETTER,
@@ -19,6 +20,7 @@ from pipeline.evaluation.metrics import LOWER_IS_BETTER, TITLES
 from pipeline.feature_specs.heads import Contender
 from pipeline.output.result_table import Cell, Column, Estimate, Table
 from pipeline.output.wording import percent
+from pipeline.training.compare_heads import HeadComparison
 from pipeline.training.comparison import Comparison
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
@@ -68,6 +70,30 @@ def short_names(contenders: Mapping[str, Contender]) -> dict[str, str]:
         else name
         for name, pair in contenders.items()
     }
+
+
+def lettered(result: Comparison) -> Comparison:
+    """Give the same comparison with the short names of its contenders, for people to read."""
+    names = short_names(result.contenders)
+    made = replace(
+        result,
+        contenders={names[name]: pair for name, pair in result.contenders.items()},
+        results=[replace(one, head=names[one.head]) for one in result.results],
+    )
+    if "findings" in vars(result):  # named anew, not drawn anew: that takes a second a head
+        vars(made)["findings"] = result.findings.renamed(names)
+    return made
+
+
+def for_people(found: HeadComparison) -> HeadComparison:
+    """Give the same with the short names of contenders; commands and files keep the whole ones."""
+    result, optimism = lettered(found.result), found.optimism
+    if optimism is not None:
+        short = short_names(found.result.contenders)
+        optimism = replace(optimism, head=short[optimism.head])
+    alone = found.photographs is found.result
+    photographs = result if alone else lettered(found.photographs)
+    return replace(found, result=result, photographs=photographs, optimism=optimism)
 
 
 def heads_table(result: Comparison, photographs: Comparison | None = None) -> Table:

@@ -709,20 +709,22 @@ def test_long_feature_specs_are_letters_in_a_comparison(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A headline that spells a feature spec cannot be read; what a letter means stands above it."""
-    monkeypatch.setattr("pipeline.training.comparison_table._LONG", 8)
-    specs = [pipeline.FeatureSpec.parse(text) for text in ("avg", "avg+max:root")]
+    monkeypatch.setattr("pipeline.training.comparison_table._LONG", 5)
+    specs = [pipeline.FeatureSpec.parse(text) for text in ("avg", "avg+max")]
     options = pipeline.CompareOptions(
         heads=["ridge", "lda"], features=specs, folds=3, repeats=1, jobs=1
     )
     dataset = pipeline.load_dataset(cache)
     page = pipeline.comparison_report(
-        dataset, pipeline.compare_heads(dataset, tmp_path / "c", options)
+        dataset, pipeline.compare_heads(dataset, tmp_path / "c on avg+max", options)
     )
     check_page(page)
     assert "ridge on A" in page
-    assert "A avg+max:root" in plain(page)
-    assert " on avg+max" not in page
+    assert "A avg+max" in plain(page)
+    assert "ridge on avg+max" not in page
+    assert "(shrinkage) on avg+max" not in page
     assert "ridge on avg" in page
+    assert "c on avg+max" in page  # the folder is called so, and stays as it is
 
 
 def test_the_headline_is_short(cache: Path, tmp_path: Path) -> None:
