@@ -218,7 +218,8 @@ def extract_folder(
         scan.notes += doubts_of_groups(cache_path)
     parts = len({row.group for row in extraction.table_rows if row.group})
     if rule.kind == "gap":  # without capture times said here, not by each command that follows
-        parts = len(set(proposed_groups(cache_path).groups.tolist()))
+        cut = proposed_groups(cache_path)
+        parts, scan.notes = len(cut.sizes), scan.notes + cut.notes
     said = [*filter(None, [settled.said]), *extraction.remarks.lines(chosen.sets)]
     return FolderExtraction(scan, extraction, settings, rule, parts, ungrouped, chosen, said)
 

@@ -82,6 +82,24 @@ def test_a_long_run_says_so_itself(
     assert ("6 times the time of --look plain" in row) == (look != "plain")
 
 
+@pytest.mark.parametrize(("gap", "said"), [("10s", 0), ("1h", 1)])
+def test_a_gap_that_makes_one_part_of_everything_is_warned_of(
+    tmp_path: Path, toy: type[ToyBackbone], gap: str, said: int
+) -> None:
+    """By extract itself, as of a pattern, not first by the command behind it."""
+    for number in range(24):
+        file = (
+            tmp_path / "data" / f"{'ng' if number > 11 else 'ok'}/IMG_20260302_09{number:02}00.png"
+        )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(shade(number, number > 11)).save(file)
+    options = pipeline.ExtractOptions(
+        backbone="toy", weights="random", look="plain", group_rule=GroupRule("gap", gap)
+    )
+    done = pipeline.extract_folder(tmp_path / "data", tmp_path / "c.h5", options)
+    assert sum("24 of 24 photographs are in one part" in note for note in done.scan.notes) == said
+
+
 @pytest.mark.parametrize("table", ["labels", "groups"])
 def test_a_table_of_one_folder_is_not_read_for_another(
     tmp_path: Path, toy: type[ToyBackbone], table: str
