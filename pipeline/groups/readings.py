@@ -89,7 +89,7 @@ def read_all(
         raise DataError(
             f"--group-gap: none of {len(paths):,} photographs, such as {paths[0]!r}, has a capture "
             "time in EXIF or in its name; say which belong together with --groups or "
-            "--group-regex, or have it proposed: extract DATA --no-groups"
+            "--group-regex, or leave it out, behind an extract with it: extract DATA --no-groups"
         )
     timed = None if line is None else _by_time(line, gap)
     keys, counters = read_names(names, labels) if gap is None else ([], [])
