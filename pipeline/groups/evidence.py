@@ -127,4 +127,4 @@ def in_percent(agreement: float | None) -> str:
     if agreement is None:
         return "pixels cannot be asked"
     word = "agree" if agreement >= AGREES else "do not confirm it"
-    return f"pixels {word}: {agreement:.0%} are more like one of their own than of the next"
+    return f"pixels {word}: {100 * agreement:.0f} % are more like one of their own than of the next"

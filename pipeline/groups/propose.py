@@ -344,7 +344,7 @@ def _notes(known: Flags, similarity: Similarity | None) -> list[str]:
     if similarity is not None and different > ALL_PAIRS:
         notes.append(
             f"near copies are looked for among the nearest of {different:,} photographs, not among "
-            f"all pairs: of 500 photographs, {similarity.recall:.1%} were found with the one that "
-            "is most alike"
+            f"all pairs: of 500 photographs, {100 * similarity.recall:.1f} % were found with "
+            "the one that is most alike"
         )
     return notes
