@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from features.errors import DataError
@@ -20,6 +20,7 @@ _MOST, _USUAL = (
     4,
 )  # classes, and photographs of one: more words than that tell photographs apart
 _RARE = 0.5  # share of names up to which those that say nothing are worth a word
+_PLACES = 8  # words from either end of a name that may be the class
 
 
 def take_from_names(layout: Layout, paths: Sequence[str], *, asked: bool = False) -> None:
@@ -42,7 +43,7 @@ def take_from_names(layout: Layout, paths: Sequence[str], *, asked: bool = False
                 f"found {_counted(stems)}; expected in each a word such as ok or ng, and both in "
                 "some: take the classes from a table, --labels TABLE"
             )
-        sides = Counter(map(_side, stems))
+        sides = Counter(_sides(stems))
         if sides["good"] and sides["bad"] and 0 < sides[""] <= _RARE * len(stems):
             layout.notes.append(f"{_counted(stems)}: none is taken; say all with --labels TABLE")
         return
@@ -76,9 +77,10 @@ def point_at_names(layout: Layout, paths: Sequence[str]) -> None:
 def classes_in_names(stems: Sequence[str]) -> list[str] | None:
     """Find the word that is the class in each name; None unless each has one, and both sides are.
 
-    It is all words of a name but those that all names begin or end with, or its first word, or its
-    last: what makes the fewest classes, for beside it may stand what is drawn at random. A word
-    that says another side than the whole name ("not_ok") is none.
+    It is all words of a name but those that all names begin or end with, or its first word, second,
+    last, and so on: what makes the fewest classes, for beside it may stand a view, or what is drawn
+    at random. The other words may not say another side: in "not_ok" ok is no class, and neither is
+    it in "ok_unsure", nor in "ok_1_ng", where a machine said the one and a person the other.
 
     Args:
         stems: file names without their suffix.
@@ -92,23 +94,31 @@ def classes_in_names(stems: Sequence[str]) -> list[str] | None:
     words = [_WORD.findall(stem) for stem in stems]
     if not all(words):
         return None
-    whole = [*map(_side, map("_".join, words))]
+    differing, first = _differing(words), range(min(_PLACES, *map(len, words)))
+    said, whole = _sides(differing), _sides(map("_".join, words))
+    by_place = ([one[at] for one in words] for at in (*first, *(~at for at in first)))
     able = []
-    for candidate in (_differing(words), [one[0] for one in words], [one[-1] for one in words]):
-        sides = [*map(_side, candidate)]
+    for candidate in (differing, *by_place):
+        sides = _sides(candidate)
         contradicted = any(a and b and a != b for a, b in zip(sides, whole, strict=True))
-        if {"good", "bad"} <= {*sides} and "" not in sides and not contradicted:
+        if {"good", "bad"} <= {*sides} and "" not in sides and sides == said and not contradicted:
             able.append(candidate)
     best = min(able, key=lambda each: len({*map(name_key, each)}), default=None)
     most = min(_MOST, max(2, len(stems) // _USUAL))
     return best if best and len({*map(name_key, best)}) <= most else None
 
 
+def _sides(names: Iterable[str]) -> list[str]:
+    """Give "good", "bad" or "waits" of each; "" for what says nothing, or both."""
+    names = [*names]
+    known = {name: _side(name) for name in {*names}}
+    return [known[name] for name in names]
+
+
 def _side(name: str) -> str:
-    """Give "good", "bad" or "waits"; "" for what says nothing, or both."""
-    said: dict[str, Callable[[str], bool]]
-    said = {"good": is_healthy, "bad": is_defective, "waits": is_undecided}
-    sides = [side for side, says in said.items() if says(name)]
+    waits = is_undecided(name) or any(map(is_undecided, _WORD.findall(name)))
+    said = {"good": is_healthy(name), "bad": is_defective(name), "waits": waits}
+    sides = [side for side, says in said.items() if says]
     return sides[0] if len(sides) == 1 else ""
 
 
@@ -126,7 +136,7 @@ def _differing(words: Sequence[Sequence[str]]) -> list[str]:
 
 def _counted(stems: Sequence[str]) -> str:
     """Say how many names say what, with one that does not."""
-    sides = Counter(map(_side, stems))
+    sides = Counter(_sides(stems))
     silent = next((stem for stem in stems if not _side(stem)), "")
     said = f"words of the file names that say good ({sides['good']:,}) and bad ({sides['bad']:,})"
     if silent:

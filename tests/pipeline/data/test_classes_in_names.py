@@ -51,6 +51,9 @@ def test_a_given_split_stays(tmp_path: Path) -> None:
         (["良品_1", "不良品_2"], ["良品", "不良品"]),
         (["crack_free_1", "crack_2"], ["crack_free", "crack"]),
         (["ok_1", "scratch_1", "dent_1"], ["ok", "scratch", "dent"]),
+        (["p1_ok_top", "p1_ok_side", "p2_ng_top", "p2_ng_side"], ["ok", "ok", "ng", "ng"]),
+        (["hole_plate_ok_1", "hole_plate_ng_1"], ["ok", "ng"]),  # a word of all names is none
+        (["ok_1", "ng_1", "unsure_1"], ["ok", "ng", "unsure"]),
     ],
 )
 def test_the_word_is_found(stems: list[str], expected: list[str]) -> None:
@@ -69,6 +72,11 @@ def test_what_is_drawn_at_random_beside_the_word_is_none_of_it() -> None:
         ["ok_1", "ok_2"],  # one side alone
         ["ok_1", "IMG_2", "ng_3"],  # one that says neither
         ["bolt_hole_1", "bolt_head_2"],  # nobody is good
+        ["ok_1", "ng_2", "ok_unsure_3"],
+        ["ok_1", "ng_2", "maybe_ng_3"],
+        ["ok_1", "ng_2", "false_reject_3"],  # is good, though its last word is "reject"
+        ["ok_1_ok", "ok_2_ng", "ng_3_ok", "ng_4_ng"],  # of a machine, and of a person
+        ["ok_1", "ng_2", "scratch_ok_3"],
     ],
 )
 def test_names_that_do_not_all_say_it_say_nothing(stems: list[str]) -> None:
