@@ -90,7 +90,7 @@ def test_both_kinds_of_split_stand_side_by_side() -> None:
     by_part, at_random = dict.fromkeys(SCORES, (0.9, 0.05)), dict.fromkeys(SCORES, (0.99, 0.01))
     optimism = Optimism("logistic", by_part, at_random, 15, 0.8)
     said = plain(section(replace(grouped(), optimism=optimism)).body)
-    assert "80% of the tested photographs had another one of their part in training" in said
+    assert "80 % of the tested photographs had another one of their part in training" in said
     assert "ROC AUC 0.900 ±0.050 0.990 ±0.010 +0.090" in said
     assert "means over 15 folds of each kind" in said
     one = replace(optimism, grouped=dict.fromkeys(SCORES, (0.9, float("nan"))), rounds=1)
