@@ -8,10 +8,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from features.errors import DataError
+from features.photographs.decode import SUFFIXES as PICTURES
 from pipeline.output.names import name_key
 from pipeline.output.tables import from_cell
 from pipeline.output.text_encoding import decode_text
@@ -164,7 +165,7 @@ def _without_titles(text: str, separators: str, names: Sequence[str]) -> str:
     """Empty the lines above a header: "Report of line 3" and a date, as spreadsheets have them.
 
     A header below other lines names a column of paths and another one, has more cells than any
-    line above it, and names no photograph.
+    line above it, and names no photograph; nor do these: "1.png,ok,dent; image; deep" is no header.
     """
     lines = text[:_HEAD].splitlines(keepends=True)[:_TITLES]
     paths = set(map(_column_key, PATH_COLUMNS))
@@ -174,7 +175,9 @@ def _without_titles(text: str, separators: str, names: Sequence[str]) -> str:
             cut = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
             cells = [cell for cell in cut if cell.strip()]
             if len(cells) > max(most, 1) and not paths.isdisjoint(map(_column_key, cells)):
-                is_header = most and not any(map(PathIndex(names).find, cells))
+                above = re.split(rf'[{_SEPARATORS}"\r\n]+', "".join(lines[: at + 1]))
+                shows = any(PurePath(cell.strip()).suffix.lower() in PICTURES for cell in above)
+                is_header = most and not (shows or any(map(PathIndex(names).find, cells)))
                 return "\n" * at + text[sum(map(len, lines[:at])) :] if is_header else text
             most = max(most, len(cells))
     return text

@@ -87,6 +87,20 @@ def test_what_is_not_clearly_a_header_below_titles_is_none(tmp_path: Path) -> No
         )
 
 
+@pytest.mark.parametrize("names", [[], ["1.png", "2.png"]])
+@pytest.mark.parametrize(
+    "content",
+    ["path,label,note\n9.png,ok,\n2.png,nok,scratch; image; deep\n",
+     'path;label;note\n9.png;ok;"see\nimage\tpart"\n2.png;nok;\n',
+     ",img_path,label,kind\n0,9.png,ok,image\n1,2.png,nok,\n"],
+)  # fmt: skip
+def test_a_list_in_a_cell_is_no_header(tmp_path: Path, content: str, names: list[str]) -> None:
+    """Other marks than the table's own cut it; the lines above were taken for titles."""
+    (tmp_path / "t.csv").write_text(content, "utf-8")
+    table = read_table(tmp_path / "t.csv", names)
+    assert (len(table.rows), table.column("label")) == (2, ["ok", "nok"])
+
+
 @pytest.mark.parametrize("closed", [True, False])
 def test_a_quote_that_takes_lines_into_its_cell_is_refused(tmp_path: Path, closed: bool) -> None:
     """Five photographs were "not named in the table"; a comment of several lines is none."""
