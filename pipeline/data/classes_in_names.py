@@ -15,10 +15,7 @@ from pipeline.data.leftovers import is_undecided, set_aside
 from pipeline.output.names import name_key, one_spelling
 
 _WORD = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]?|[^\W\d_]+")  # n.i.O. is one
-_MOST, _USUAL = (
-    20,
-    4,
-)  # classes, and photographs of one: more words than that tell photographs apart
+_MOST, _USUAL = 20, 4  # classes, and photographs of each: more words are drawn at random
 _RARE = 0.5  # share of names up to which those that say nothing are worth a word
 _PLACES = 8  # words from either end of a name that may be the class
 
