@@ -16,6 +16,7 @@ from pipeline.model.predict import Prediction
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 
 SHOWN = 20
+_OF_PART = 3  # photographs of a part at most, where all of all parts have no room
 
 Verdict = Prediction | PartPrediction
 """What has a verdict: a photograph, or a part with its photographs."""
@@ -32,7 +33,9 @@ def prediction_sheet(
 
     First what is known to be wrong, then what is unlike all that was trained on, what is for a
     person, what cannot be read, the other new ones with the most doubtful first, and what the model
-    was trained on last. The photographs of a part stand together, under the verdict on the part.
+    was trained on last. The photographs of a part stand together, under the verdict on the part;
+    where not all have room, those that speak most for a defect (of more classes, those that are
+    surest), so that more parts are seen.
 
     Args:
         classes: of the model.
@@ -50,8 +53,9 @@ def prediction_sheet(
     """
     units: Sequence[Verdict] = predictions if parts is None else parts
     chosen: list[SheetEntry] = []
+    most = _most_of_each([len(_photographs(unit)) for unit in units], shown)
     for unit in sorted(units, key=_rank):
-        chosen += [_entry(one, frame, unit) for one in _photographs(unit)]
+        chosen += [_entry(one, frame, unit) for one in _loudest(_photographs(unit), most)]
     count = min(shown, len(chosen))
     # What the model learned from says nothing of how good it is.
     known = [
@@ -64,6 +68,8 @@ def prediction_sheet(
     if parts is not None and len(parts) < len(predictions):
         many = say_parts(len(parts), parts[0].photographs[0].group_rule)
         what += f" of {many}, with one verdict each"
+        cut = any(len(part.photographs) > most for part in parts)
+        what += f" (at most {most} of each)" if cut else ""
     title = f"{count} of {what}: verdict and {meaning}; mistakes and doubtful ones first"
     if known:
         title += f"; {sum(known)} of the {len(known)} with known class and not trained on are right"
@@ -74,6 +80,23 @@ def prediction_sheet(
 
 def _photographs(unit: Verdict) -> tuple[Prediction, ...]:
     return (unit,) if isinstance(unit, Prediction) else unit.photographs
+
+
+def _most_of_each(sizes: Sequence[int], shown: int) -> int:
+    """Say how many photographs of each part fit: at least `_OF_PART`, more where there is room."""
+    largest = max(sizes, default=_OF_PART)
+    enough = (m for m in range(_OF_PART, largest) if sum(min(n, m) for n in sizes) >= shown)
+    return next(enough, max(largest, _OF_PART))
+
+
+def _loudest(photographs: Sequence[Prediction], most: int) -> list[Prediction]:
+    """Keep what could not be read, and what speaks most for a defect, in the order that it has."""
+
+    def loud(one: Prediction) -> float:
+        return float("inf") if one.probability is None else one.probability
+
+    kept = sorted(range(len(photographs)), key=lambda at: -loud(photographs[at]))[:most]
+    return [photographs[at] for at in sorted(kept)]
 
 
 def _rank(unit: Verdict) -> tuple[bool, int, float]:

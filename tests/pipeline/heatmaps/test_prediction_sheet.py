@@ -299,6 +299,41 @@ def test_a_reject_near_the_limit_is_more_doubtful_than_many_that_pass(
     assert [entry.file.name for entry in drawn] == order
 
 
+@pytest.mark.parametrize(
+    ("sizes", "each"), [((6,) * 7, 3), ((1, 1, 1, 17), 17), ((4, 4, 4), 4), ((30, 2), 18), ((), 3)]
+)
+def test_many_parts_are_seen_and_no_room_is_left(sizes: tuple[int, ...], each: int) -> None:
+    assert sheet._most_of_each(sizes, 20) == each
+
+
+def test_of_a_part_those_are_shown_that_speak_for_a_defect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six views each of four parts: a defect that one view shows is on the sheet, and each part."""
+    classes, band = Classes(("good", "bad"), {"good": 0, "bad": 1}), Band.at(0.31)
+    parts = []
+    for name, high in (("a", 0.05), ("b", 0.1), ("c", 0.04), ("d", 0.9)):
+        chances = [0.01, high, 0.03, high, 0.02, high]
+        found = [
+            verdict(classes, np.array([1 - p, p]), band, f"{name}{n}", tmp_path / f"{name}{n}")
+            for n, p in enumerate(chances)
+        ]
+        parts.append(PartPrediction(name, tuple(found), "good", high, margin=high))
+    drawn: list[SheetEntry] = []
+    said: list[str] = []
+    monkeypatch.setattr(
+        sheet,
+        "draw_sheet",
+        lambda entries, title: said.append(title) or drawn.extend(entries) or b"",
+    )
+    prediction_sheet(classes, [one for part in parts for one in part.photographs], 12, parts=parts)
+    names = [entry.file.name for entry in drawn]
+    assert names == [f"{part}{n}" for part in "cabd" for n in (1, 3, 5)]
+    assert said[0].startswith(
+        "12 of 24 photographs of 4 parts, with one verdict each (at most 3 of"
+    )
+
+
 def test_a_small_picture_stands_in_for_a_file_and_nothing_for_no_cell(tmp_path: Path) -> None:
     """As on sheets of groups, whose photographs may have gone while the cache is there."""
     small = np.full((64, 64), 77, dtype=np.uint8)
