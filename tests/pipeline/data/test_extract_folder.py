@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from models import shade
@@ -100,6 +101,14 @@ def test_a_gap_that_makes_one_part_of_everything_is_warned_of(
     assert sum("24 of 24 photographs are in one part" in note for note in done.scan.notes) == said
 
 
+def told(file: Path, table: str, lines: list[str]) -> dict[str, Any]:
+    """Write a table of classes or of groups, and give the option that names it."""
+    file.write_text("\n".join(["path,label" if table == "labels" else "path,group", *lines]))
+    if table == "labels":
+        return {"labels": LabelRule(str(file))}
+    return {"group_rule": GroupRule("file", str(file))}
+
+
 @pytest.mark.parametrize("table", ["labels", "groups"])
 def test_a_table_of_one_folder_is_not_read_for_another(
     tmp_path: Path, toy: type[ToyBackbone], table: str
@@ -116,12 +125,7 @@ def test_a_table_of_one_folder_is_not_read_for_another(
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(shade(number + 10 * ord(folder[0]), number > 1)).save(file)
     lines = [f"IMG_{number:04}.png,{'nok' if number > 1 else 'ok'}" for number in range(4)]
-    file = tmp_path / "told.csv"
-    file.write_text("\n".join(["path,label" if table == "labels" else "path,group", *lines]))
-    rule = (
-        {"labels": LabelRule(str(file))} if table == "labels"
-        else {"group_rule": GroupRule("file", str(file))}
-    )  # fmt: skip
+    rule = told(tmp_path / "told.csv", table, lines)
     plain = {"backbone": "toy", "weights": "random", "look": "plain"}
     pipeline.extract_folder(root, kept, pipeline.ExtractOptions(**plain, **rule))
     for other in ("other", "third"):
@@ -153,12 +157,7 @@ def test_a_table_is_not_read_for_the_next_export_into_the_same_folder(
 
     export(range(12), 0)
     lines = [f"img{number}.bmp,{'nok' if number % 2 else 'ok'}" for number in range(12)]
-    file = tmp_path / "told.csv"
-    file.write_text("\n".join(["path,label" if table == "labels" else "path,group", *lines]))
-    rule = (
-        {"labels": LabelRule(str(file))} if table == "labels"
-        else {"group_rule": GroupRule("file", str(file))}
-    )  # fmt: skip
+    rule = told(tmp_path / "told.csv", table, lines)
     plain = {"backbone": "toy", "weights": "random", "look": "plain"}
     pipeline.extract_folder(root, kept, pipeline.ExtractOptions(**plain, **rule))
     export(range(3), 1)
